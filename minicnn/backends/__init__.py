@@ -1,0 +1,1 @@
+"""The floors: the same operations, done with different means."""

@@ -1,0 +1,111 @@
+"""How the loops of this floor are compiled, and where what was compiled is kept.
+
+Numba compiles a function when it is first called with arguments of new types, which takes about
+half a second a kernel. The machine code is kept in the user's cache folder, so that the next
+process only loads it. ``NUMBA_CACHE_DIR``, if set, names another folder; where neither can be
+written, each process compiles for itself.
+
+Only the ``*_kernels`` modules import this one, and they are imported when they are first used:
+``import minicnn`` needs no Numba.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache
+
+_announced = False
+
+
+def compiled(function: Callable) -> Any:
+    """A function for other kernels to call, or to be called on one core.
+
+    It lets go of Python's lock while it runs, and divides like NumPy (x / 0 is inf).
+    """
+    return _keep(numba.njit(nogil=True, error_model="numpy")(function), function)
+
+
+def parallel(function: Callable) -> Any:
+    """A function whose ``numba.prange`` runs on several cores.
+
+    Compiling such a loop costs several times what its body costs, so the loop should do no more
+    than call a :func:`compiled` function for each worker.
+    """
+    return _keep(numba.njit(parallel=True, nogil=True, error_model="numpy")(function), function)
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: in the user's cache folder, a folder for this very code.
+
+    Numba notices when a function changes, but not when a function that it calls does. The name
+    contains a hash of all kernels, so that a change anywhere starts a new folder.
+    """
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    code = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        code.update(path.read_bytes())
+    return Path(base) / "minicnn" / f"kernels-{code.hexdigest()[:12]}"
+
+
+class _KernelCache(FunctionCache):
+    """Numba's cache, for which no state of the disk is an error, and which tells when it misses."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        found = None
+        # A file that was cut short raises whatever unpickling it raises.
+        with suppress(Exception):
+            found = super().load_overload(sig, target_context)
+        if found is None:
+            _announce(self.cache_path)
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(OSError):
+            super().save_overload(sig, data)
+
+
+def _keep(dispatcher: Any, function: Callable) -> Any:
+    """Let ``dispatcher`` keep its machine code on disk, if there is a place for it."""
+    users_choice = numba.config.CACHE_DIR
+    try:
+        # Read by Numba at this moment, and no longer: the user's own functions go where they went.
+        numba.config.CACHE_DIR = users_choice or str(_folder)
+        dispatcher._cache = _KernelCache(function)
+    except (OSError, RuntimeError):  # RuntimeError: no folder that can be written
+        dispatcher._cache = _NoCache()
+    finally:
+        numba.config.CACHE_DIR = users_choice
+    return dispatcher
+
+
+class _NoCache(numba.core.caching.NullCache):
+    def load_overload(self, sig: Any, target_context: Any) -> None:
+        _announce(None)
+
+
+def _announce(folder: str | None) -> None:
+    """Say, in one line and once, why the first step takes so long."""
+    global _announced
+    if not _announced:
+        _announced = True
+        kept = f"kept in {Path(folder).parent}" if folder else "no cache folder can be written"
+        print(f"minicnn: compiling kernels, once ({kept})", file=sys.stderr, flush=True)
+
+
+try:
+    _folder: Path | None = cache_folder()
+except (OSError, RuntimeError):  # no home folder
+    _folder = None

@@ -1,0 +1,10 @@
+"""Input pipelines: :class:`Dataset` brings examples to the training, batch by batch."""
+
+from minicnn.data.arguments import AUTOTUNE
+from minicnn.data.dataset import (
+    INFINITE_CARDINALITY,
+    UNKNOWN_CARDINALITY,
+    Dataset,
+)
+
+__all__ = ["AUTOTUNE", "INFINITE_CARDINALITY", "UNKNOWN_CARDINALITY", "Dataset"]

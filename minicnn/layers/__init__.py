@@ -1,0 +1,119 @@
+"""The layers, under Keras's names."""
+
+from minicnn.layers.activation import (
+    ELU,
+    Activation,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    Softmax,
+)
+from minicnn.layers.base import Layer
+from minicnn.layers.convolution import Conv2D, Convolution2D
+from minicnn.layers.dense import Dense
+from minicnn.layers.input import Input, InputLayer
+from minicnn.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from minicnn.layers.normalization import (
+    BatchNormalization,
+    LayerNormalization,
+)
+from minicnn.layers.pooling import (
+    AveragePooling2D,
+    AvgPool2D,
+    GlobalAveragePooling2D,
+    GlobalAvgPool2D,
+    GlobalMaxPool2D,
+    GlobalMaxPooling2D,
+    MaxPool2D,
+    MaxPooling2D,
+)
+from minicnn.layers.regularization import (
+    Dropout,
+    GaussianNoise,
+    SpatialDropout2D,
+)
+from minicnn.layers.rescaling import Rescaling
+from minicnn.layers.reshaping import (
+    Cropping2D,
+    Flatten,
+    Reshape,
+    UpSampling2D,
+    ZeroPadding2D,
+)
+from minicnn.layers.separable import (
+    DepthwiseConv2D,
+    SeparableConv2D,
+    SeparableConvolution2D,
+)
+from minicnn.layers.transpose import (
+    Conv2DTranspose,
+    Convolution2DTranspose,
+)
+
+__all__ = [
+    "ELU",
+    "Activation",
+    "Add",
+    "Average",
+    "AveragePooling2D",
+    "AvgPool2D",
+    "BatchNormalization",
+    "Concatenate",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Convolution2D",
+    "Convolution2DTranspose",
+    "Cropping2D",
+    "Dense",
+    "DepthwiseConv2D",
+    "Dropout",
+    "Flatten",
+    "GaussianNoise",
+    "GlobalAveragePooling2D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling2D",
+    "Input",
+    "InputLayer",
+    "Layer",
+    "LayerNormalization",
+    "LeakyReLU",
+    "MaxPool2D",
+    "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "PReLU",
+    "ReLU",
+    "Rescaling",
+    "Reshape",
+    "SeparableConv2D",
+    "SeparableConvolution2D",
+    "Softmax",
+    "SpatialDropout2D",
+    "Subtract",
+    "UpSampling2D",
+    "ZeroPadding2D",
+    "add",
+    "average",
+    "concatenate",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
+]

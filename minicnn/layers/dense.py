@@ -1,0 +1,56 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minicnn.layers.checks import check_size
+from minicnn.layers.kernel import KernelLayer
+from minicnn.shapes import positive_int
+
+
+class Dense(KernelLayer):
+    """y = f(x W + b): every output sees every input.
+
+    Input (batch, ..., in), output (batch, ..., units); W is (in, units), b is (units,).
+
+    Args:
+        units: how many outputs.
+        activation: f, the identity by default.
+        kwargs: the options of every kernel layer (``use_bias``, ``kernel_initializer``, ...) and
+            of every layer (``name``, ``input_shape``, ...).
+
+    >>> import numpy as np
+    >>> Dense(3, kernel_initializer="ones")(np.ones((2, 4)))
+    array([[4., 4., 4.],
+           [4., 4., 4.]], dtype=float32)
+    """
+
+    def __init__(self, units: int, activation: Any = None, **kwargs: Any):
+        super().__init__(activation, **kwargs)
+        self.units = positive_int(units, "units")
+
+    def check_input_shape(self, input_shape: Any) -> None:
+        if not isinstance(input_shape, tuple) or len(input_shape) < 2:
+            raise ValueError(
+                f"input of layer {self.name!r} (Dense): expected (batch, ..., features), "
+                f"got shape {input_shape}"
+            )
+        units_in = self.kernel.shape[0] if self.built else None
+        check_size(self, input_shape, -1, "features", units_in)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (*input_shape[:-1], self.units)
+
+    def build(self, input_shape: Any) -> None:
+        self.add_kernel_and_bias((input_shape[-1], self.units), self.units)
+
+    def preactivation(self, x: Any, training: bool) -> tuple[Any, Any]:
+        W, b = self.kernel_and_bias()
+        return self.ops.dense(x, W, b), x
+
+    def preactivation_backward(self, dz: Any, saved: Any, input_gradient: bool = True) -> Any:
+        x = saved
+        dx, dW, db = self.ops.dense_backward(dz, x, self.kernel.value, input_gradient)
+        self.add_gradients(dW, db)
+        return dx

@@ -1,0 +1,74 @@
+"""Where a network begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minicnn.layers.base import Layer
+from minicnn.layers.checks import sizes
+from minicnn.symbolic import Node, Shape, SymbolicTensor
+
+
+class InputLayer(Layer):
+    """The place of an array that somebody will put in. Passes it on as it is.
+
+    Args:
+        shape: of one sample, with ``None`` for sizes that are not known.
+        batch_size: the number of samples, if it is fixed.
+        dtype: of the array.
+        batch_shape: the shape with the batch first, in place of ``shape`` and ``batch_size``.
+        name: how the input is called, ``input_layer`` (and a number) by default.
+
+    Raises:
+        ValueError, TypeError: if the shape is missing, given twice, or no shape.
+
+    >>> InputLayer((28, 28, 1)).output.shape
+    (None, 28, 28, 1)
+    """
+
+    def __init__(
+        self,
+        shape: Any = None,
+        batch_size: int | None = None,
+        dtype: str | None = None,
+        batch_shape: Any = None,
+        name: str | None = None,
+    ):
+        super().__init__(name=name, dtype=dtype)
+        if (shape is None) == (batch_shape is None):
+            raise ValueError(f"shape: give shape or batch_shape, got {shape=}, {batch_shape=}")
+        if batch_shape is None:
+            self.batch_shape: Shape = (
+                *sizes((batch_size,), "batch_size"),
+                *sizes(shape, "shape"),
+            )
+        else:
+            if batch_size is not None:
+                raise ValueError("batch_size: give it or batch_shape, got both")
+            self.batch_shape = sizes(batch_shape, "batch_shape")
+        self.given_input_shape = self.batch_shape
+        self.built = True
+        self.nodes.append(Node(self, [], False, [self.batch_shape], dtype=self.dtype))
+
+    def forward(self, x: Any, training: bool) -> tuple[Any, Any]:
+        return x, None
+
+    def backward(self, dy: Any, saved: Any) -> Any:
+        return dy
+
+
+def Input(
+    shape: Any = None,
+    batch_size: int | None = None,
+    dtype: str | None = None,
+    batch_shape: Any = None,
+    name: str | None = None,
+) -> SymbolicTensor:
+    """The symbolic input of a network, on which layers can be called.
+
+    Args, raises: see :class:`InputLayer`.
+
+    >>> Input((None, None, 3))
+    <SymbolicTensor shape=(None, None, None, 3) dtype=float32 from 'input_layer...'>
+    """
+    return InputLayer(shape, batch_size, dtype, batch_shape, name).output

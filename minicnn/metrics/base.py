@@ -1,0 +1,188 @@
+"""What every metric is: running totals over batches, and a result from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minicnn import backend
+from minicnn.losses.targets import as_array, as_floating, match_rank
+
+
+class Metric:
+    """A figure that is reported, over all batches since the last reset. Write your own like this:
+
+    >>> class LargestError(Metric):
+    ...     largest = 0.0
+    ...     def update_state(self, y_true, y_pred, sample_weight=None):
+    ...         self.largest = np.maximum(self.largest, np.abs(y_true - y_pred).max())
+    ...     def result(self):
+    ...         return self.largest
+    ...     def reset_state(self):
+    ...         self.largest = 0.0
+    >>> metric = LargestError(name="largest_error")
+    >>> metric.update_state(np.array([1.0, 2.0]), np.array([1.5, 2.0]))
+    >>> metric.result()
+    np.float64(0.5)
+
+    A metric whose totals only grow by addition can keep them with :meth:`add`.
+
+    Args:
+        name: how the metric is called; by default the class's name, numbered as Keras does.
+        dtype: of the totals; by default that of what is added to them.
+
+    Attributes:
+        ops: the floor that does the arithmetic.
+        totals: the running totals by name, each an array that stays where its batches are
+            computed: on a GPU no number is fetched before somebody looks at the result.
+    """
+
+    def __init__(self, name: str | None = None, dtype: Any = None):
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name: expected a str, got {name!r}")
+        self.name = name or backend.auto_name(type(self).__name__)
+        self.dtype = None if dtype is None else np.dtype(dtype)
+        self.ops = backend.current()
+        self.totals: dict[str, Any] = {}
+
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Take one batch into account."""
+        raise NotImplementedError(f"{type(self).__name__} does not define update_state")
+
+    def result(self) -> Any:
+        """The figure over all batches since the last reset."""
+        raise NotImplementedError(f"{type(self).__name__} does not define result")
+
+    def reset_state(self) -> None:
+        """Forget all batches."""
+        for total in self.totals.values():
+            total.fill(0)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Take one batch into account, and return the figure so far."""
+        self.update_state(*args, **kwargs)
+        return self.result()
+
+    def add(self, **amounts: Any) -> None:
+        """Add to the running totals of these names, in place."""
+        for name, amount in amounts.items():
+            amount = as_array(amount)
+            if name in self.totals:
+                self.totals[name] += amount
+            else:
+                self.totals[name] = amount.astype(self.dtype or amount.dtype, copy=True)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+class Sum(Metric):
+    """sum_i w_i v_i over all values v, with weights w (1 where none are given).
+
+    >>> Sum()([1, 3, 5, 7], sample_weight=[1, 1, 0, 0])
+    np.float32(4.0)
+    """
+
+    def __init__(self, name: str | None = "sum", dtype: Any = None):
+        super().__init__(name, dtype)
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        values = as_floating(values)
+        if sample_weight is not None:
+            w = _weights(sample_weight, values)
+            values = w * np.sum(values, axis=tuple(range(w.ndim, values.ndim)))
+        self.add(total=np.sum(values))
+
+    def result(self) -> Any:
+        return self.totals["total"][()] if self.totals else np.float32(0)
+
+
+class Mean(Metric):
+    """sum_i w_i v_i / sum_i w_i over all samples, with weights w (1 where none are given).
+
+    A sample's v is the mean of its values, where it has several: values (n, h, w) count as n.
+
+    >>> Mean()([1, 3, 5, 7]), Mean()([1, 3, 5, 7], sample_weight=[1, 1, 0, 0])
+    (np.float32(4.0), np.float32(2.0))
+    """
+
+    def __init__(self, name: str | None = "mean", dtype: Any = None):
+        super().__init__(name, dtype)
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        values = as_floating(values)
+        if sample_weight is None:
+            w = np.ones_like(values, shape=values.shape[:1])
+        else:
+            w = _weights(sample_weight, values)
+        # Weights (n,) for values (n, h, w) weigh each sample's mean; weights of more axes weigh
+        # what stands there, and the sample counts as the mean of its weights.
+        values = np.mean(values, axis=tuple(range(w.ndim, values.ndim)))
+        w = np.broadcast_to(w, values.shape)
+        inner = tuple(range(1, w.ndim))
+        self.add(
+            total=np.sum(np.mean(w * values, axis=inner)), count=np.sum(np.mean(w, axis=inner))
+        )
+
+    def result(self) -> Any:
+        if not self.totals:
+            return np.float32(0)
+        return divide_no_nan(self.totals["total"], self.totals["count"])
+
+
+class MeanMetricWrapper(Mean):
+    """The mean of a function ``fn(y_true, y_pred, **kwargs)`` that gives values for each sample.
+
+    >>> def largest_error(y_true, y_pred):
+    ...     return np.abs(y_true - y_pred).max(axis=-1)
+    >>> metric = MeanMetricWrapper(largest_error, name="largest_error")
+    >>> metric(np.zeros((2, 2)), np.array([[1.0, -2.0], [0.5, 1.0]]))
+    np.float64(1.5)
+    """
+
+    def __init__(
+        self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any
+    ):
+        if not callable(fn):
+            raise TypeError(f"fn: expected a function fn(y_true, y_pred), got {fn!r}")
+        Metric.__init__(self, name, dtype)
+        self.fn = fn
+        self.kwargs = kwargs
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        values = self.fn(as_array(y_true), as_floating(y_pred), **self.kwargs)
+        super().update_state(values, sample_weight)
+
+
+def same_shape(y_true: Any, y_pred: Any, metric: str, hint: str = "") -> tuple[Any, Any]:
+    """Both as arrays of one shape, the predictions as floating-point numbers; or a ValueError."""
+    y_pred = as_floating(y_pred)
+    y_true = match_rank(as_array(y_true), y_pred.shape)
+    if y_true.shape != y_pred.shape:
+        raise ValueError(
+            f"y_true: {metric} needs the shape of the predictions, {y_pred.shape}, "
+            f"got {y_true.shape}{hint}"
+        )
+    return y_true, y_pred
+
+
+def divide_no_nan(a: Any, b: Any) -> Any:
+    """a / b, and 0 where b is 0."""
+    return np.where(b == 0, 0, a / np.where(b == 0, 1, b))[()]
+
+
+def _weights(sample_weight: Any, values: Any) -> Any:
+    w = as_array(sample_weight).astype(values.dtype)
+    if w.ndim == values.ndim + 1 and w.shape[-1] == 1:
+        w = w[..., 0]
+    fits = w.ndim <= values.ndim and all(
+        size in (1, n) for size, n in zip(w.shape, values.shape, strict=False)
+    )
+    if not fits:
+        raise ValueError(
+            f"sample_weight: expected a shape that goes with that of the values, {values.shape}, "
+            f"axis by axis from the first; got {w.shape}"
+        )
+    return w

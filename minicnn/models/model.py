@@ -1,0 +1,245 @@
+"""The functional model: any network of layers between given inputs and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from minicnn import backend
+from minicnn.layers.base import Layer
+from minicnn.models.graph import Graph, Tape, common_ops
+from minicnn.models.summary import print_summary
+from minicnn.models.training import Trainer
+from minicnn.symbolic import SymbolicTensor
+from minicnn.variables import Variable
+
+
+class Model(Trainer, Layer):
+    """A network drawn by calling layers on symbolic tensors. A model is a layer, too: it can be
+    called on tensors and stand inside another model.
+
+    Args:
+        inputs: a tensor made by ``Input``, or a list of them; a tensor from inside another model
+            will do as well.
+        outputs: a tensor, or a list of them. A list makes ``predict`` return a list.
+        name: how the model is called.
+
+    Raises:
+        TypeError: if inputs or outputs are not symbolic tensors.
+        ValueError: if an output cannot be computed from the inputs.
+
+    >>> from minicnn import Input, Model, layers
+    >>> x = Input((8, 8, 1))
+    >>> h = layers.Conv2D(4, 3, padding="same")(x)
+    >>> y = layers.Dense(10)(layers.Flatten()(layers.Add()([h, layers.ReLU()(h)])))
+    >>> Model(x, y).count_params()
+    2610
+    """
+
+    can_skip_input_gradient = True
+    graph: Graph | None
+
+    def __init__(
+        self, inputs: Any, outputs: Any, *, name: str | None = None, trainable: bool = True
+    ):
+        super().__init__(name=name or _functional_name(type(self)), trainable=trainable)
+        self._init_training()
+        self._connect(_tensors(inputs, "inputs"), _tensors(outputs, "outputs"))
+        self.gives_list = isinstance(outputs, (list, tuple))
+        if not trainable:
+            self.trainable = False
+
+    def _connect(self, inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]) -> None:
+        self.graph = Graph(inputs, outputs)
+        self.ops = common_ops(self.graph.layers)
+        self.built = True
+        self._objective = None  # what was made for another graph is of no use for this one
+        self._parameters = None
+
+    # -- what it consists of ------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, in Keras's order."""
+        return list(self.graph.layers)
+
+    @property
+    def inputs(self) -> list[SymbolicTensor]:
+        return list(self.graph.inputs)
+
+    @property
+    def outputs(self) -> list[SymbolicTensor]:
+        return list(self.graph.outputs)
+
+    @property
+    def input(self) -> Any:
+        inputs = self.inputs
+        return inputs[0] if len(inputs) == 1 else inputs
+
+    @property
+    def output(self) -> Any:
+        outputs = self.outputs
+        return outputs if self.gives_list else outputs[0]
+
+    @property
+    def input_shape(self) -> Any:
+        shapes = [tensor.shape for tensor in self.inputs]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    @property
+    def output_shape(self) -> Any:
+        shapes = [tensor.shape for tensor in self.outputs]
+        return shapes if self.gives_list else shapes[0]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the layers that make the outputs."""
+        return [tensor.name for tensor in self.outputs]
+
+    @property
+    def weights(self) -> list[Variable]:
+        """The weights of all layers, each once, in the order of the layers."""
+        return _unique(weight for layer in self.layers for weight in layer.weights)
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        return _unique(weight for layer in self.layers for weight in layer.trainable_weights)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the weights may be trained. Setting it sets it for all layers."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        if getattr(self, "graph", None) is not None:
+            for layer in self.layers:
+                layer.trainable = self._trainable
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by its name, or by its place in ``layers``.
+
+        Raises:
+            ValueError: if there is none, or if both or neither are given.
+        """
+        if (name is None) == (index is None):
+            raise ValueError(f"get_layer: give a name or an index, got {name=}, {index=}")
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"index: {self.name!r} has {len(layers)} layers, got {index}")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        known = ", ".join(layer.name for layer in layers)
+        raise ValueError(f"name: {self.name!r} has no layer {name!r}; it has: {known}")
+
+    def summary(self, line_length: int | None = None, print_fn: Any = None) -> None:
+        """Print the layers with their output shapes and numbers of weights.
+
+        Args:
+            line_length: the width of the table in characters; the terminal's by default.
+            print_fn: called with the text instead of ``print``.
+        """
+        print_summary(self, line_length, print_fn)
+
+    # -- a model is a layer -------------------------------------------------------------------
+
+    def __call__(self, inputs: Any, training: bool = False) -> Any:
+        if isinstance(inputs, dict):
+            inputs = self._from_dict(inputs)
+        if isinstance(inputs, (list, tuple)) and len(inputs) == 1:
+            inputs = inputs[0]
+        return super().__call__(inputs, training)
+
+    def forward(self, x: Any, training: bool) -> tuple[Any, Tape]:
+        ys, tape = self.graph.forward(x if isinstance(x, list) else [x], training)
+        return (ys if self.gives_list else ys[0]), tape
+
+    def backward(self, dy: Any, saved: Tape, input_gradient: bool = True) -> Any:
+        needed = None if input_gradient else self.graph.needed_for_weights()
+        dxs = self.graph.backward(dy if self.gives_list else [dy], saved, needed)
+        return dxs if len(dxs) > 1 else dxs[0]
+
+    def check_input_shape(self, input_shape: Any) -> None:
+        shapes = input_shape if isinstance(input_shape, list) else [input_shape]
+        if len(shapes) != len(self.inputs):
+            raise ValueError(
+                f"input of model {self.name!r}: expected {len(self.inputs)} arrays, "
+                f"got {len(shapes)}"
+            )
+        for tensor, shape in zip(self.inputs, shapes, strict=True):
+            matches = len(shape) == len(tensor.shape) and all(
+                want is None or got is None or want == got
+                for want, got in zip(tensor.shape[1:], shape[1:], strict=True)
+            )
+            if not matches:
+                raise ValueError(
+                    f"input {tensor.name!r} of model {self.name!r}: expected shape "
+                    f"{tensor.shape} (batch first), got {tuple(shape)}"
+                )
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        shapes = self.graph.output_shapes(
+            input_shape if isinstance(input_shape, list) else [input_shape]
+        )
+        return shapes if self.gives_list else shapes[0]
+
+    def _from_dict(self, inputs: dict[str, Any]) -> Any:
+        names = [tensor.name for tensor in self.inputs]
+        if set(inputs) != set(names):
+            raise ValueError(f"inputs: expected a dict with the keys {names}, got {list(inputs)}")
+        return [inputs[name] for name in names]
+
+    def all_layers(self) -> Iterator[Layer]:
+        """The layers, and those of models inside, depth first."""
+        for layer in self.layers:
+            yield layer
+            if isinstance(layer, Model):
+                yield from layer.all_layers()
+
+    @contextmanager
+    def unchanged_state(self) -> Iterator[None]:
+        """Put back, at the end, what a forward pass in training mode changes: moving statistics
+        and the counters of random masks. The same pass can then be made again."""
+        kept = [(w, w.numpy()) for w in self.weights if not w.trainable]
+        generators = [g for layer in self.all_layers() if (g := _generator(layer)) is not None]
+        steps = [generator.step for generator in generators]
+        try:
+            yield
+        finally:
+            for weight, value in kept:
+                weight.assign(value)
+            for generator, step in zip(generators, steps, strict=True):
+                generator.step = step
+
+
+def _generator(layer: Layer) -> Any:
+    return getattr(layer, "seed_generator", None)
+
+
+def _functional_name(cls: type) -> str | None:
+    """Keras calls a plain Model "functional"; a subclass is called after itself."""
+    return backend.auto_name("functional") if cls is Model else None
+
+
+def _tensors(given: Any, argument: str) -> list[SymbolicTensor]:
+    tensors = list(given) if isinstance(given, (list, tuple)) else [given]
+    if isinstance(given, dict):
+        tensors = list(given.values())
+    for tensor in tensors:
+        if not isinstance(tensor, SymbolicTensor):
+            raise TypeError(
+                f"{argument}: expected symbolic tensors (from Input, layer.output or a layer "
+                f"called on one), got {type(tensor).__name__}"
+            )
+    if not tensors:
+        raise ValueError(f"{argument}: expected at least one symbolic tensor, got none")
+    return tensors
+
+
+def _unique(weights: Iterator[Variable]) -> list[Variable]:
+    return list({id(weight): weight for weight in weights}.values())

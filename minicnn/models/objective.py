@@ -1,0 +1,217 @@
+"""What training minimises and what it reports: losses, penalties and metrics of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from minicnn import losses
+from minicnn.layers.activated import ActivatedLayer
+from minicnn.metrics import Mean, Metric, resolve
+from minicnn.models.graph import Graph
+
+
+class Objective:
+    """The loss of every output of a model, and its metrics.
+
+    Args:
+        graph: the model's graph.
+        output_names: the names of its outputs.
+        loss: as given to ``compile``: one loss, or a list or dict with one for every output.
+        metrics, weighted_metrics: as given to ``compile``.
+        loss_weights: a number for every output, as a list or dict; all 1 by default.
+        ops: the floor that computes.
+
+    Attributes:
+        opened: the steps of the graph whose activation is differentiated together with the loss:
+            where a softmax meets a categorical cross-entropy (or a sigmoid a binary one), dL/dz is
+            p - y, which neither overflows nor vanishes however wrong the prediction is.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        output_names: list[str],
+        loss: Any,
+        loss_weights: Any,
+        metrics: Any,
+        weighted_metrics: Any,
+        ops: Any,
+    ):
+        self.graph, self.names, self.ops = graph, output_names, ops
+        self.losses = [losses.get(one) for one in _per_output(loss, output_names, "loss")]
+        if all(one is None for one in self.losses):
+            raise ValueError("loss: expected a loss for at least one output, got None")
+        for one in self.losses:
+            if one is not None:
+                one.ops = ops
+        weights = _per_output(loss_weights, output_names, "loss_weights")
+        self.loss_weights = [1.0 if weight is None else float(weight) for weight in weights]
+        self.plain = Scores(_metric_lists(metrics, output_names), output_names)
+        self.weighted = Scores(_metric_lists(weighted_metrics, output_names), output_names)
+        self.total = Mean(name="loss")
+        self.parts = [Mean(name=f"{name}_loss") for name in output_names]
+        self.heads = [self._head(index) for index in range(len(output_names))]
+        self.opened = frozenset(head for head in self.heads if head is not None)
+
+    def _head(self, index: int) -> int | None:
+        """The step that makes an output, if its activation and the loss belong together."""
+        loss, step = self.losses[index], self.graph.step_of_output(index)
+        if loss is None or step is None:
+            return None
+        layer = self.graph.steps[step].layer
+        fits = (
+            isinstance(layer, ActivatedLayer)
+            and layer.activity_regularizer is None
+            and not loss.from_logits
+            and loss.fused_activation == layer.activation.name
+            and getattr(layer.activation, "axis", -1) == -1
+        )
+        return step if fits else None
+
+    # -- losses -------------------------------------------------------------------------------
+
+    def prepare(self, y: list[Any], shapes: list[Any]) -> list[Any]:
+        """The targets in the form in which the losses want them; raises if one cannot be used."""
+        return [
+            target if loss is None else loss.prepare(target, shape)
+            for loss, target, shape in zip(self.losses, y, shapes, strict=True)
+        ]
+
+    def outputs(self, zs: list[Any]) -> list[Any]:
+        """The model's outputs, from what the graph computed with ``opened`` steps."""
+        return [
+            z if head is None else self._activation(head).forward(self.ops, z)[0]
+            for z, head in zip(zs, self.heads, strict=True)
+        ]
+
+    def _activation(self, step: int) -> Any:
+        return self.graph.steps[step].layer.activation
+
+    def value_and_gradients(
+        self, targets: list[Any], zs: list[Any], sample_weights: list[Any]
+    ) -> tuple[Any, list[Any], list[Any]]:
+        """``(total, parts, dzs)``: the weighted sum of the losses, each output's own, and the
+        gradient of the sum for what the graph computed."""
+        total, parts, dzs = 0.0, [], []
+        for loss, factor, target, z, weight, head in zip(
+            self.losses, self.loss_weights, targets, zs, sample_weights, self.heads, strict=True
+        ):
+            if loss is None:
+                parts.append(None)
+                dzs.append(None)
+                continue
+            value, dz = loss.value_and_gradient(target, z, weight, from_logits=head is not None)
+            total = total + (value if factor == 1.0 else value * factor)
+            parts.append(value)
+            dzs.append(dz if factor == 1.0 else dz * factor)
+        return total, parts, dzs
+
+    # -- what is reported ---------------------------------------------------------------------
+
+    def reset(self) -> None:
+        for one in (self.total, *self.parts, *self.plain, *self.weighted):
+            one.reset_state()
+
+    def update(
+        self,
+        total: Any,
+        parts: list[Any],
+        targets: list[Any],
+        ys: list[Any],
+        sample_weights: list[Any],
+    ) -> None:
+        """Take one batch into the running means and the metrics."""
+        samples = len(ys[0])
+        self.total.update_state(total, sample_weight=samples)
+        if len(ys) > 1:
+            for tracker, value in zip(self.parts, parts, strict=True):
+                if value is not None:
+                    tracker.update_state(value, sample_weight=samples)
+        self.plain.update(self.losses, targets, ys, [None] * len(ys))
+        self.weighted.update(self.losses, targets, ys, sample_weights)
+
+    def results(self) -> dict[str, Any]:
+        """The current values by name: the loss, the losses of several outputs, the metrics."""
+        result = {"loss": self.total.result()}
+        if len(self.names) > 1:
+            for tracker, loss in zip(self.parts, self.losses, strict=True):
+                if loss is not None:
+                    result[tracker.name] = tracker.result()
+        result |= self.plain.results()
+        for name, value in self.weighted.results().items():
+            result[f"weighted_{name}" if name in result else name] = value
+        return result
+
+
+class Scores:
+    """The metrics of every output; what "accuracy" means shows when the first batch comes.
+
+    Args:
+        requested: for every output the list of its metrics, as given to ``compile``.
+        names: the names of the outputs.
+    """
+
+    def __init__(self, requested: list[list[Any]], names: list[str]):
+        self.requested, self.names = requested, names
+        for one in (one for metrics in requested for one in metrics):
+            resolve(one, None, (None, 1), (None, 1))  # raises if there is no such metric
+        self.metrics: list[list[Metric]] = []
+
+    def __iter__(self) -> Iterator[Metric]:
+        return (metric for metrics in self.metrics for metric in metrics)
+
+    def update(
+        self, losses: list[Any], targets: list[Any], ys: list[Any], weights: list[Any]
+    ) -> None:
+        if not self.metrics:
+            self.metrics = [
+                [resolve(one, loss, np.shape(target), np.shape(y)) for one in requested]
+                for requested, loss, target, y in zip(
+                    self.requested, losses, targets, ys, strict=True
+                )
+            ]
+        for metrics, target, y, weight in zip(self.metrics, targets, ys, weights, strict=True):
+            for metric in metrics:
+                metric.update_state(target, y, weight)
+
+    def results(self) -> dict[str, Any]:
+        return {
+            f"{name}_{metric.name}" if len(self.names) > 1 else metric.name: metric.result()
+            for name, metrics in zip(self.names, self.metrics, strict=False)
+            for metric in metrics
+        }
+
+
+def _per_output(given: Any, names: list[str], argument: str) -> list[Any]:
+    """One entry for every output, from a list, a dict by output name, or one for all."""
+    if isinstance(given, dict):
+        unknown = set(given) - set(names)
+        if unknown:
+            raise ValueError(
+                f"{argument}: the outputs are {names}, got an entry for {sorted(unknown)}"
+            )
+        return [given.get(name) for name in names]
+    if isinstance(given, (list, tuple)):
+        if len(given) != len(names):
+            raise ValueError(
+                f"{argument}: expected {len(names)} entries, one for each of the outputs {names}, "
+                f"got {len(given)}"
+            )
+        return list(given)
+    return [given] * len(names)
+
+
+def _metric_lists(given: Any, names: list[str]) -> list[list[Any]]:
+    """A list of metrics for every output."""
+    if given is None:
+        return [[] for _ in names]
+    if isinstance(given, (list, tuple)) and len(names) == 1:
+        nested = len(given) == 1 and isinstance(given[0], (list, tuple))
+        return [list(given[0] if nested else given)]
+    return [
+        [] if one is None else list(one) if isinstance(one, (list, tuple)) else [one]
+        for one in _per_output(given, names, "metrics")
+    ]

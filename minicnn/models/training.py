@@ -1,0 +1,373 @@
+"""compile, fit, evaluate, predict: how a model learns, on one page.
+
+A training step is: forward, loss, backward, update. Everything else here brings the data in and
+the results out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn import optimizers
+from minicnn.callbacks import CallbackList, History
+from minicnn.models.batches import Batches, make_batches, split_validation
+from minicnn.models.objective import Objective
+from minicnn.random import SeedGenerator
+from minicnn.variables import ParameterVector
+
+
+class Trainer:
+    """What a model can do once it is drawn. Mixed into ``Model``."""
+
+    def _init_training(self) -> None:
+        self.optimizer: Any = None
+        self.loss: Any = None
+        self.history: History | None = None
+        self.stop_training = False
+        self._compiled: dict[str, Any] | None = None
+        self._objective: Objective | None = None
+        self._parameters: ParameterVector | None = None
+        self._needed: list[bool] = []
+        self._shuffle: SeedGenerator | None = None
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+    ) -> None:
+        """Choose how the model is trained. May be called again at will.
+
+        Args:
+            optimizer: a name in any case, or an object from ``minicnn.optimizers``.
+            loss: a name, a ``Loss``, or a function of ``minicnn.losses``; for several outputs a
+                list, or a dict by output name.
+            loss_weights: the factor of each output's loss, as a list or dict.
+            metrics: what to report besides: names, objects or functions; for several outputs a
+                list of lists, or a dict by output name.
+            weighted_metrics: metrics that take the sample weights into account.
+
+        Raises:
+            ValueError, TypeError: if a name is unknown or an object is of the wrong kind.
+        """
+        compiled = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+        }
+        optimizer = optimizers.get(optimizer)
+        if self.built and loss is not None:
+            Objective(self.graph, self.output_names, ops=self.ops, **compiled)  # raises if wrong
+        self.optimizer, self.loss, self._compiled = optimizer, loss, compiled
+        self._objective = self._parameters = None
+
+    # -- the step -----------------------------------------------------------------------------
+
+    def _train_step(self, x: list[Any], targets: list[Any], weights: list[Any]) -> None:
+        """Forward, loss, backward, update."""
+        total, parts, ys = self._loss_and_gradients(x, targets, weights, training=True)
+        self.optimizer.apply(self._parameters)
+        for variable in self._parameters.variables:
+            if variable.constraint is not None:
+                variable.value[...] = variable.constraint(variable.value)
+        self.objective.update(total, parts, targets, ys, weights)
+
+    def _loss_and_gradients(
+        self, x: list[Any], targets: list[Any], weights: list[Any], training: bool
+    ) -> tuple[Any, list[Any], list[Any]]:
+        """``(total, parts, ys)``; the gradients are left in the weights' ``gradient``."""
+        objective, parameters = self.objective, self._parameters
+        parameters.zero_gradient()
+        xs = [self.ops.asarray(part, self.dtype) for part in x]
+        zs, tape = self.graph.forward(xs, training, objective.opened)
+        total, parts, dzs = objective.value_and_gradients(targets, zs, weights)
+        ys = objective.outputs(zs)
+        self.graph.backward(dzs, tape, self._needed)
+        for variable in parameters.variables:
+            if variable.regularizer is not None:
+                variable.gradient += variable.regularizer.gradient(variable.value)
+        return total + tape.penalty + self._penalty(), parts, ys
+
+    def _penalty(self) -> Any:
+        """The sum of the regularizers of all trainable weights."""
+        return sum(w.regularizer(w.value) for w in self.trainable_weights if w.regularizer)
+
+    def _test_step(self, x: list[Any], targets: list[Any], weights: list[Any]) -> None:
+        """Forward and loss."""
+        xs = [self.ops.asarray(part, self.dtype) for part in x]
+        zs, tape = self.graph.forward(xs, False, self.objective.opened)
+        total, parts, _ = self.objective.value_and_gradients(targets, zs, weights)
+        total = total + tape.penalty + self._penalty()
+        self.objective.update(total, parts, targets, self.objective.outputs(zs), weights)
+
+    def _predict_step(self, x: list[Any]) -> list[Any]:
+        """Forward; what the layers saved is dropped at once."""
+        xs = [self.ops.asarray(part, self.dtype) for part in x]
+        return [self.ops.to_numpy(y) for y in self.graph.forward(xs, False)[0]]
+
+    # -- the loops ----------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+    ) -> History:
+        """Train the model.
+
+        Args:
+            x: the inputs: an array (samples first), a list or dict of them for several inputs, a
+                ``Dataset``, or anything that yields batches (x, y) or (x, y, sample_weight).
+            y: the targets, unless ``x`` yields them.
+            batch_size: samples a step, 32 by default.
+            epochs: train until this epoch.
+            verbose: 0 silent, 1 a progress bar, 2 one line an epoch.
+            callbacks: a list of ``minicnn.callbacks``.
+            validation_split: this part of the samples is kept for validation: the last ones, taken
+                before any shuffling.
+            validation_data: (x, y), (x, y, sample_weight) or a data set.
+            shuffle: whether arrays are shuffled anew before each epoch.
+            class_weight: a factor for the loss of each class.
+            sample_weight: a factor for the loss of each sample.
+            initial_epoch: start counting here, to go on with an earlier training.
+            steps_per_epoch: batches an epoch; all there are, by default.
+            validation_steps, validation_batch_size: the same for the validation.
+            validation_freq: validate every so many epochs.
+
+        Returns:
+            A ``History``: its ``history`` maps the name of each figure to its value at each epoch.
+
+        Raises:
+            ValueError, TypeError: if the data do not fit the model; the weights are unchanged then.
+        """
+        self._require_compiled("fit")
+        x, y, sample_weight, validation_data = split_validation(
+            x, y, sample_weight, validation_split, validation_data
+        )
+        if shuffle and self._shuffle is None:
+            self._shuffle = SeedGenerator()
+        batches = make_batches(
+            self, x, y, sample_weight, batch_size, steps_per_epoch, "steps_per_epoch",
+            class_weight=class_weight, shuffle=self._shuffle if shuffle else None,
+        )  # fmt: skip
+        validation = None
+        if validation_data is not None:
+            parts = validation_data if isinstance(validation_data, tuple) else (validation_data,)
+            validation = make_batches(
+                self, *parts, *(None,) * (3 - len(parts)),
+                validation_batch_size or batch_size, validation_steps, "validation_steps",
+            )  # fmt: skip
+        hooks = self._hooks(callbacks, verbose, epochs=epochs, steps=batches.steps, train=True)
+        self.stop_training = False
+        logs: dict[str, Any] = {}
+        hooks.on_train_begin()
+        for epoch in range(initial_epoch, epochs):
+            hooks.on_epoch_begin(epoch)
+            self._prepare_training()
+            self.reset_metrics()
+            for step, (inputs, targets, weights) in enumerate(batches):
+                hooks.on_train_batch_begin(step)
+                self._train_step(inputs, targets, weights)
+                hooks.on_train_batch_end(step, self._logs)
+                if self.stop_training:
+                    break
+            logs = self._logs()
+            if validation is not None and (epoch + 1) % validation_freq == 0:
+                logs |= {f"val_{k}": v for k, v in self._test(validation, hooks).items()}
+            hooks.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        hooks.on_train_end(logs)
+        return self.history
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """The loss and the metrics on other data.
+
+        Returns:
+            The loss, or a list in the order of ``metrics_names`` if there are metrics, or a dict.
+        """
+        self._require_compiled("evaluate")
+        batches = make_batches(self, x, y, sample_weight, batch_size, steps, "steps")
+        logs = self._test(batches, self._hooks(callbacks, verbose, steps=batches.steps))
+        return self._report(logs, return_dict)
+
+    def _test(self, batches: Batches, hooks: CallbackList) -> dict[str, Any]:
+        self.reset_metrics()
+        hooks.on_test_begin()
+        for step, (inputs, targets, weights) in enumerate(batches):
+            hooks.on_test_batch_begin(step)
+            self._test_step(inputs, targets, weights)
+            hooks.on_test_batch_end(step, self._logs)
+        logs = self._logs()
+        hooks.on_test_end(logs)
+        return logs
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """The model's outputs for ``x``, as NumPy arrays: one, or a list for several outputs."""
+        batches = make_batches(self, x, None, None, batch_size, steps, "steps", predicting=True)
+        hooks = self._hooks(callbacks, verbose, steps=batches.steps)
+        hooks.on_predict_begin()
+        results = []
+        for step, (inputs, _, _) in enumerate(batches):
+            hooks.on_predict_batch_begin(step)
+            results.append(self._predict_step(inputs))
+            hooks.on_predict_batch_end(step, {"outputs": results[-1]})
+        hooks.on_predict_end()
+        if not results:
+            raise ValueError("x: expected at least one batch, got an empty data set")
+        outputs = [np.concatenate(parts) for parts in zip(*results, strict=True)]
+        return outputs if self.gives_list else outputs[0]
+
+    # -- one batch at a time ------------------------------------------------------------------
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One training step; returns the loss and the metrics of this batch."""
+        self._require_compiled("train_on_batch")
+        batch = self._one_batch(x, y, sample_weight, class_weight)
+        self._prepare_training()
+        self.reset_metrics()
+        self._train_step(*batch)
+        return self._report(self._logs(), return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """The loss and the metrics on one batch."""
+        self._require_compiled("test_on_batch")
+        batch = self._one_batch(x, y, sample_weight)
+        self.reset_metrics()
+        self._test_step(*batch)
+        return self._report(self._logs(), return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch."""
+        return self.predict(x, batch_size=2**62, verbose=0)
+
+    def compute_gradients(
+        self, x: Any, y: Any, sample_weight: Any = None, training: bool = False
+    ) -> tuple[float, list[np.ndarray]]:
+        """The value and the gradient of what ``fit`` minimises: loss plus penalties.
+
+        Leaves the model as it was: neither weights nor moving statistics nor random masks move on.
+
+        Returns:
+            ``(loss, gradients)``: a float, and arrays in the order of ``trainable_weights``.
+        """
+        self._require_compiled("compute_gradients")
+        batch = self._one_batch(x, y, sample_weight)
+        self._prepare_training()
+        with self.unchanged_state():
+            total, _, _ = self._loss_and_gradients(*batch, training=training)
+        return float(total), [
+            np.array(self.ops.to_numpy(variable.gradient))
+            for variable in self._parameters.variables
+        ]
+
+    # -- what is behind -----------------------------------------------------------------------
+
+    @property
+    def objective(self) -> Objective:
+        """What ``compile`` asked for, once the model is built."""
+        if self._objective is None:
+            self._objective = Objective(
+                self.graph, self.output_names, ops=self.ops, **self._compiled
+            )
+        return self._objective
+
+    def _prepare_training(self) -> None:
+        """Bring all trainable weights into one vector, unless they are there. Another model that
+        shares layers may have taken some away, and ``trainable`` may have been switched."""
+        trainable = self.trainable_weights
+        if self._parameters is None or not self._parameters.holds(trainable):
+            self._parameters = ParameterVector(trainable, self.ops)
+            self._needed = self.graph.needed_for_weights()
+            self.optimizer.build(self._parameters)
+        for variable in self.weights:
+            variable.wanted = variable.home is self._parameters
+
+    def _one_batch(
+        self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
+    ) -> tuple[Any, Any, Any]:
+        batches = make_batches(
+            self, x, y, sample_weight, 2**62, None, "steps", class_weight=class_weight
+        )
+        return next(iter(batches))
+
+    def _require_compiled(self, method: str) -> None:
+        if self._compiled is None:
+            raise ValueError(f"{method}: model {self.name!r} is not compiled; call compile() first")
+        if self.loss is None:
+            raise ValueError(f"{method}: model {self.name!r} was compiled without a loss")
+
+    def _hooks(
+        self, callbacks: Any, verbose: Any, steps: int | None, epochs: int = 1, train: bool = False
+    ) -> CallbackList:
+        verbose = 1 if verbose == "auto" else verbose
+        if verbose not in (0, 1, 2):
+            raise ValueError(f"verbose: expected 0, 1, 2 or 'auto', got {verbose!r}")
+        params = {"verbose": int(verbose), "epochs": epochs, "steps": steps}
+        hooks = CallbackList(callbacks, train, verbose != 0, model=self, params=params)
+        if train:
+            self.history = hooks.history
+        return hooks
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what ``evaluate`` returns, in its order; known after the first batch."""
+        return [] if self._objective is None else list(self._objective.results())
+
+    def reset_metrics(self) -> None:
+        """Start the running means of loss and metrics anew."""
+        if self._objective is not None:
+            self._objective.reset()
+
+    def _logs(self) -> dict[str, Any]:
+        return dict(sorted(self.objective.results().items()))
+
+    def _report(self, logs: dict[str, Any], return_dict: bool) -> Any:
+        if return_dict:
+            return {name: float(value) for name, value in logs.items()}
+        values = [float(logs[name]) for name in self.metrics_names]
+        return values if len(values) > 1 else values[0]

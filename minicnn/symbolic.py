@@ -1,0 +1,70 @@
+"""What passes between layers while a network is drawn and no number is there yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Shape = tuple[int | None, ...]
+
+
+class SymbolicTensor:
+    """The promise of an array: a shape, and which call of which layer will make it.
+
+    Attributes:
+        shape: with the batch first, ``None`` where a size is not known: ``(None, 28, 28, 1)``.
+        dtype: of the array to come.
+        node: the call that makes it.
+        index: which of that call's outputs it is.
+    """
+
+    def __init__(self, shape: Shape, dtype: str, node: Node, index: int = 0):
+        self.shape = tuple(shape)
+        self.dtype = dtype
+        self.node = node
+        self.index = index
+
+    @property
+    def name(self) -> str:
+        return self.node.layer.name
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __repr__(self) -> str:
+        return f"<SymbolicTensor shape={self.shape} dtype={self.dtype} from {self.name!r}>"
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} has no value yet: it stands for an array to come")
+
+    def __array__(self, *args: Any, **kwargs: Any):
+        raise TypeError(f"{self!r} has no value yet: build a Model and call it on an array")
+
+
+class Node:
+    """One call of a layer: which tensors go in, which come out.
+
+    Attributes:
+        layer: the layer that is called.
+        inputs: the tensors that go in, in order.
+        takes_list: whether the layer gets them as a list (a merging layer) or as one array.
+        outputs: the tensors that come out, in order.
+        gives_list: whether the layer returns a list of arrays or one array.
+    """
+
+    def __init__(
+        self,
+        layer: Any,
+        inputs: list[SymbolicTensor],
+        takes_list: bool,
+        output_shapes: list[Shape],
+        gives_list: bool = False,
+        dtype: str = "float32",
+    ):
+        self.layer = layer
+        self.inputs = inputs
+        self.takes_list = takes_list
+        self.gives_list = gives_list
+        self.outputs = [
+            SymbolicTensor(shape, dtype, self, index) for index, shape in enumerate(output_shapes)
+        ]

@@ -1,0 +1,138 @@
+"""Weights: each one a named array with a gradient, all trainable ones together one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+# Each weight starts at a multiple of so many elements (64 bytes of float32), where wide loads and
+# stores like to start. The gaps stay zero, in the weights and in the gradients.
+ALIGNMENT = 16
+
+
+class Variable:
+    """One weight of a layer.
+
+    Attributes:
+        value: the weights, an array of the layer's floor.
+        gradient: dL/dvalue, of the same shape; ``None`` before the first backward.
+        wanted: whether the gradient is; a model switches it off for weights that are frozen.
+        name: "kernel", "bias", "gamma", ...
+        trainable: whether an optimizer may ever change it (a moving mean is not trainable).
+        regularizer, constraint: as given to the layer, or ``None``.
+    """
+
+    def __init__(
+        self,
+        value: Any,
+        name: str = "variable",
+        trainable: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+    ):
+        self.value = value
+        self.gradient: Any = None
+        self.wanted = True
+        self.name = name
+        self.trainable = trainable
+        self.regularizer = regularizer
+        self.constraint = constraint
+        self.home: ParameterVector | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.value.shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.value.dtype
+
+    @property
+    def size(self) -> int:
+        return int(self.value.size)
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the value as a NumPy array, wherever it was computed."""
+        value = self.value.get() if hasattr(self.value, "get") else self.value
+        return np.array(value)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.numpy() if dtype is None else self.numpy().astype(dtype)
+
+    def assign(self, value: Any) -> None:
+        """Overwrite the value in place.
+
+        Raises:
+            ValueError: if ``value`` has another shape.
+        """
+        value = np.asarray(value)
+        if value.shape != self.shape:
+            raise ValueError(
+                f"value for weight {self.name!r}: expected shape {self.shape}, got {value.shape}"
+            )
+        # Indexing moves a NumPy array to wherever self.value lives.
+        self.value[...] = _like(self.value, value.astype(self.dtype))
+
+    def add_gradient(self, gradient: Any) -> None:
+        """Add to the gradient: a layer may stand in a network more than once."""
+        if not self.wanted:
+            return
+        if self.gradient is None:
+            self.gradient = np.zeros_like(self.value)
+        self.gradient += gradient
+
+    def __repr__(self) -> str:
+        return f"<Variable {self.name!r} shape={self.shape} dtype={self.dtype}>"
+
+
+class ParameterVector:
+    """All trainable weights of a model as one vector, their gradients as another.
+
+    On construction every variable moves in: its ``value`` and ``gradient`` become views into the
+    two vectors. An optimizer is then the formula of its paper, over vectors.
+
+    Args:
+        variables: the weights, in the model's order.
+        ops: the floor they live on.
+
+    Attributes:
+        value, gradient: the two flat vectors.
+        slices: where each variable lies in them, in the order of ``variables``.
+    """
+
+    def __init__(self, variables: Sequence[Variable], ops: ModuleType):
+        self.variables = list(variables)
+        self.ops = ops
+        self.slices: list[slice] = []
+        end = 0
+        for variable in self.variables:
+            self.slices.append(slice(end, end + variable.size))
+            end += -(-variable.size // ALIGNMENT) * ALIGNMENT
+        dtype = self.variables[0].dtype if self.variables else np.dtype(np.float32)
+        template = self.variables[0].value if self.variables else np.empty(0, dtype)
+        self.value = np.zeros_like(template, shape=(end,))
+        self.gradient = np.zeros_like(self.value)
+        for variable, place in zip(self.variables, self.slices, strict=True):
+            shape = variable.shape
+            self.value[place] = variable.value.reshape(-1)
+            variable.value = self.value[place].reshape(shape)
+            variable.gradient = self.gradient[place].reshape(shape)
+            variable.home = self
+
+    def holds(self, variables: Sequence[Variable]) -> bool:
+        """Whether exactly these variables live here (another model may have taken some away)."""
+        return len(variables) == len(self.variables) and all(
+            mine is theirs and theirs.home is self
+            for mine, theirs in zip(self.variables, variables, strict=True)
+        )
+
+    def zero_gradient(self) -> None:
+        self.gradient.fill(0)
+
+
+def _like(template: Any, value: np.ndarray) -> Any:
+    """``value`` as an array of the same kind as ``template`` (NumPy stays NumPy)."""
+    return np.asarray(value, like=template) if not isinstance(template, np.ndarray) else value

@@ -1,0 +1,198 @@
+"""Whole models against Keras: the same weights, the same data, the same figures."""
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+import minicnn  # noqa: E402
+from minicnn.utils import set_random_seed  # noqa: E402
+
+pytestmark = pytest.mark.keras
+
+
+def sequential(kit):
+    """The same small network from either library."""
+    layers = kit.layers
+    return kit.Sequential(
+        [
+            layers.Input((8, 8, 2)),
+            layers.Conv2D(4, 3, padding="same", activation="relu", kernel_regularizer="l2"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(),
+            layers.Conv2D(6, 3, activity_regularizer="l1"),
+            layers.ReLU(),
+            layers.Flatten(),
+            layers.Dense(5, activation="softmax", bias_regularizer="l1"),
+        ]
+    )
+
+
+def residual(kit):
+    """Three stages of nested residual blocks."""
+    layers = kit.layers
+
+    def block(shape, filters, strides, name):
+        x = kit.Input(shape)
+        h = layers.Conv2D(filters, 3, strides=strides, padding="same")(x)
+        h = layers.Activation("relu")(layers.BatchNormalization()(h))
+        h = layers.BatchNormalization()(layers.Conv2D(filters, 3, padding="same")(h))
+        shortcut = x
+        if strides != 1:
+            shortcut = layers.Conv2D(filters, 1, strides=strides)(x)
+        y = layers.Activation("relu")(layers.Add()([h, shortcut]))
+        return kit.Model(x, y, name=name)
+
+    x = kit.Input((8, 8, 2))
+    h = block((8, 8, 2), 2, 1, "stage1")(x)
+    h = block((8, 8, 2), 4, 2, "stage2")(h)
+    h = block((4, 4, 4), 8, 2, "stage3")(h)
+    h = layers.GlobalAveragePooling2D()(h)
+    return kit.Model(x, layers.Dense(5, activation="softmax")(h))
+
+
+def twins(build):
+    set_random_seed(5)
+    ours, theirs = build(minicnn), build(keras)
+    weights = [w + 0.01 for w in ours.get_weights()]
+    assert [w.shape for w in weights] == [tuple(w.shape) for w in theirs.get_weights()]
+    ours.set_weights(weights)
+    theirs.set_weights(weights)
+    return ours, theirs
+
+
+@pytest.fixture
+def data(rng):
+    x = rng.normal(size=(50, 8, 8, 2)).astype(np.float32)
+    return x, rng.integers(0, 5, 50)
+
+
+@pytest.mark.parametrize("build", [sequential, residual])
+def test_layers_and_weights_come_in_keras_order(build):
+    ours, theirs = twins(build)
+    kinds, keras_kinds = (
+        [type(layer).__name__ for layer in model.layers] for model in (ours, theirs)
+    )
+    assert [kind.replace("Model", "Functional") for kind in kinds] == keras_kinds
+    assert ours.count_params() == theirs.count_params()
+
+
+@pytest.mark.parametrize("build", [sequential, residual])
+def test_history_and_evaluate_agree(build, data):
+    x, y = data
+    ours, theirs = twins(build)
+    results = []
+    for model, kit in ((ours, minicnn), (theirs, keras)):
+        model.compile(
+            kit.optimizers.SGD(0.05, momentum=0.9),
+            "sparse_categorical_crossentropy",
+            metrics=["accuracy", "sparse_top_k_categorical_accuracy"],
+        )
+        weights = np.linspace(0.5, 2, 40)
+        history = model.fit(
+            x[:40], y[:40], epochs=3, batch_size=16, shuffle=False, verbose=0,
+            sample_weight=weights, validation_data=(x[40:], y[40:]),
+        ).history  # fmt: skip
+        scores = model.evaluate(x, y, batch_size=16, verbose=0)
+        results.append((history, scores, model.predict(x, verbose=0), model.get_weights()))
+    (history, scores, outputs, weights), (k_history, k_scores, k_outputs, k_weights) = results
+    assert list(history) == list(k_history)
+    for name in history:
+        np.testing.assert_allclose(history[name], k_history[name], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(scores, k_scores, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(outputs, k_outputs, atol=1e-4)
+    for a, b in zip(weights, k_weights, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("loss", "last", "labels"),
+    [
+        ("categorical_crossentropy", ("softmax", 4), "one-hot"),
+        ("binary_crossentropy", ("sigmoid", 1), "binary"),
+        ("mse", (None, 2), "real"),
+        ("mae", ("tanh", 2), "real"),
+        ("huber", (None, 2), "real"),
+        ("kl_divergence", ("softmax", 4), "one-hot"),
+        ("hinge", ("tanh", 1), "binary"),
+    ],
+)
+def test_every_loss_trains_as_in_keras(loss, last, labels, rng):
+    activation, units = last
+    x = rng.normal(size=(32, 6)).astype(np.float32)
+    y = {
+        "one-hot": np.eye(4, dtype=np.float32)[rng.integers(0, 4, 32)],
+        "binary": rng.integers(0, 2, (32, 1)).astype(np.float32),
+        "real": rng.normal(size=(32, units)).astype(np.float32),
+    }[labels]
+
+    def build(kit):
+        return kit.Sequential(
+            [
+                kit.layers.Input((6,)),
+                kit.layers.Dense(8, activation="relu"),
+                kit.layers.Dense(units, activation=activation),
+            ]
+        )
+
+    ours, theirs = twins(build)
+    histories = []
+    for model in (ours, theirs):
+        metrics = ["accuracy"] if labels != "real" else ["mae", "mse"]
+        model.compile("rmsprop", loss, metrics=metrics)
+        run = model.fit(x, y, epochs=5, batch_size=8, shuffle=False, verbose=0)
+        histories.append(run.history)
+    assert list(histories[0]) == list(histories[1])
+    for name, values in histories[0].items():
+        np.testing.assert_allclose(values, histories[1][name], rtol=1e-4, atol=1e-4)
+
+
+def test_class_weights_and_validation_split_agree(data):
+    x, y = data
+    ours, theirs = twins(sequential)
+    histories = []
+    for model in (ours, theirs):
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["acc"])
+        run = model.fit(
+            x, y, epochs=2, shuffle=False, verbose=0, validation_split=0.3,
+            class_weight={0: 2.0, 1: 0.5, 2: 1.0, 3: 1.0, 4: 3.0},
+        )  # fmt: skip
+        histories.append(run.history)
+    assert list(histories[0]) == list(histories[1])
+    for name, values in histories[0].items():
+        np.testing.assert_allclose(values, histories[1][name], rtol=1e-4, atol=1e-4)
+
+
+def test_train_on_batch_agrees(data):
+    x, y = data
+    ours, theirs = twins(residual)
+    for model in (ours, theirs):
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    for start in (0, 20):
+        batch = x[start : start + 20], y[start : start + 20]
+        np.testing.assert_allclose(
+            ours.train_on_batch(*batch), theirs.train_on_batch(*batch), rtol=1e-4, atol=1e-4
+        )
+
+
+def test_the_order_of_layers_is_keras_order_on_random_graphs(rng):
+    for _ in range(15):
+        parents = [
+            [int(rng.integers(0, max(1, k))) for _ in range(rng.integers(1, 4))] for k in range(12)
+        ]
+
+        def build(kit, parents=parents):
+            first, second = kit.Input((3,), name="in_a"), kit.Input((3,), name="in_b")
+            tensors = [first, second]
+            shared = kit.layers.Dense(3, name="shared")
+            for k, given in enumerate(parents):
+                inputs = [tensors[(p + k) % len(tensors)] for p in given]
+                if len(inputs) == 1:
+                    layer = shared if k % 5 == 0 else kit.layers.Dense(3, name=f"d{k}")
+                    tensors.append(layer(inputs[0]))
+                else:
+                    tensors.append(kit.layers.Add(name=f"a{k}")(inputs))
+            return kit.Model([first, second], [tensors[-1], tensors[6]])
+
+        names = [[layer.name for layer in build(kit).layers] for kit in (minicnn, keras)]
+        assert names[0] == names[1]

@@ -1,0 +1,323 @@
+"""compile, fit, evaluate, predict."""
+
+import numpy as np
+import pytest
+
+from minicnn import Sequential, gradient_check, layers, losses, optimizers
+from minicnn.utils import set_random_seed, to_categorical
+
+
+def small_model(**options):
+    return Sequential(
+        [
+            layers.Conv2D(4, 3, activation="relu", input_shape=(6, 6, 1)),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax", **options),
+        ]
+    )
+
+
+@pytest.fixture
+def data(rng):
+    """Three kinds of pictures: bright on top, in the middle, at the bottom."""
+    labels = rng.integers(0, 3, 96)
+    pictures = rng.normal(scale=0.3, size=(96, 6, 6, 1))
+    for picture, label in zip(pictures, labels, strict=True):
+        picture[2 * label : 2 * label + 2] += 1
+    return pictures.astype(np.float32), labels
+
+
+def test_a_small_network_learns(data):
+    x, y = data
+    set_random_seed(0)
+    model = small_model()
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    history = model.fit(x, y, epochs=30, batch_size=16, verbose=0)
+    assert list(history.history) == ["accuracy", "loss"]
+    assert history.epoch == list(range(30))
+    loss, accuracy = model.evaluate(x, y, verbose=0)
+    assert accuracy > 0.95
+    assert loss < history.history["loss"][0] / 2
+    assert (model.predict(x, verbose=0).argmax(axis=1) == y).mean() == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize(
+    ("loss", "convert"),
+    [
+        ("sparse_categorical_crossentropy", lambda y: y),
+        ("SparseCategoricalCrossentropy", lambda y: y[:, None].astype(np.float64)),
+        (losses.sparse_categorical_crossentropy, lambda y: y.astype(np.uint8)),
+        ("CATEGORICAL_CROSSENTROPY", lambda y: to_categorical(y, 3)),
+        (losses.CategoricalCrossentropy(), lambda y: to_categorical(y, 3).astype(int)),
+    ],
+)
+def test_losses_and_labels_in_every_form_give_the_same_training(data, loss, convert):
+    x, y = data
+    set_random_seed(3)
+    reference, model = small_model(), small_model()
+    model.set_weights(reference.get_weights())
+    reference.compile("sgd", "sparse_categorical_crossentropy")
+    model.compile("SGD", loss, metrics=["accuracy"])
+    reference.fit(x, y, shuffle=False, verbose=0)
+    model.fit(x, convert(y), shuffle=False, verbose=0)
+    for a, b in zip(model.get_weights(), reference.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_inputs_of_every_dtype_and_layout_give_the_same_answer(data):
+    model = small_model()
+    x = (data[0] * 50 + 100).clip(0, 255).astype(np.uint8)
+    want = model.predict(x, verbose=0)
+    assert want.dtype == np.float32
+    wide = np.zeros((96, 12, 6, 1))
+    wide[:, ::2] = x
+    for same in (x.astype(np.float64), x.astype(np.int64), wide[:, ::2], np.asfortranarray(x)):
+        np.testing.assert_array_equal(model.predict(same, verbose=0), want)
+    np.testing.assert_array_equal(model.predict(x[..., 0], verbose=0), want)  # the axis is added
+    np.testing.assert_allclose(model.predict(x, batch_size=7, verbose=0), want, rtol=1e-5)
+    np.testing.assert_allclose(model.predict_on_batch(x), want, rtol=1e-5)
+
+
+def test_nothing_is_promoted_in_a_float32_step(data, monkeypatch):
+    seen = []
+    model = Sequential(
+        [
+            layers.Input((6, 6, 1)),
+            layers.Rescaling(1 / 2, 0.1),
+            layers.Conv2D(4, 3, padding="same", kernel_regularizer="l2"),
+            layers.BatchNormalization(),
+            layers.LeakyReLU(),
+            layers.DepthwiseConv2D(3, activation="gelu"),
+            layers.GaussianNoise(0.1),
+            layers.SpatialDropout2D(0.2),
+            layers.AveragePooling2D(2),
+            layers.UpSampling2D(),
+            layers.Conv2DTranspose(2, 3, activity_regularizer="l1"),
+            layers.PReLU(),
+            layers.LayerNormalization(),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    for layer in model.layers:
+        for method in ("forward", "backward"):
+            original = getattr(layer, method)
+
+            def watched(*args, run=original, who=f"{layer.name}.{method}", **kwargs):
+                result = run(*args, **kwargs)
+                value = result[0] if who.endswith("forward") else result
+                if value is not None:
+                    seen.append((who, value.dtype))
+                return result
+
+            monkeypatch.setattr(layer, method, watched)
+    for optimizer in ("sgd", "rmsprop", "adam", "adamw", "nadam", "lion", "adagrad"):
+        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.fit(*data, verbose=0)
+        slots = model.optimizer.slots.values()
+        assert all(slot.dtype == np.float32 for slot in slots)
+    assert len(seen) > 100
+    assert [entry for entry in seen if entry[1] != np.float32] == []
+    assert all(w.value.dtype == w.gradient.dtype == np.float32 for w in model.trainable_weights)
+
+
+def test_validation_split_takes_the_last_part_before_shuffling(data):
+    x, y = data
+    model = small_model()
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    seen = []
+    step = model._train_step
+    model._train_step = lambda x, *rest: (seen.append(x[0]), step(x, *rest))
+    history = model.fit(x, y, validation_split=0.25, epochs=2, verbose=0).history
+    assert list(history) == ["accuracy", "loss", "val_accuracy", "val_loss"]
+    first = np.concatenate(seen[:3])
+    assert len(first) == 72
+    assert not np.array_equal(first, x[:72])  # shuffled
+    sort = np.lexsort(first.reshape(72, -1).T), np.lexsort(x[:72].reshape(72, -1).T)
+    np.testing.assert_array_equal(first[sort[0]], x[:72][sort[1]])
+    assert not np.array_equal(first, np.concatenate(seen[3:]))  # anew each epoch
+    held_out = model.evaluate(x[72:], y[72:], verbose=0, return_dict=True)
+    assert held_out["loss"] == pytest.approx(history["val_loss"][-1], rel=1e-6)
+    given = model.fit(x, y, validation_data=(x[72:], y[72:]), verbose=0).history
+    assert set(given) == {"accuracy", "loss", "val_accuracy", "val_loss"}
+
+
+def test_the_same_seed_gives_the_same_run_to_the_bit(data):
+    x, y = data
+
+    def run():
+        set_random_seed(11)
+        model = small_model()
+        last = model.pop()
+        model.add(layers.Dropout(0.3))
+        model.add(last)
+        model.compile("adam", "sparse_categorical_crossentropy")
+        history = model.fit(x, y, epochs=3, verbose=0).history["loss"]
+        return history, model.get_weights()
+
+    (loss, weights), (loss_again, weights_again) = run(), run()
+    assert loss == loss_again
+    for a, b in zip(weights, weights_again, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_initial_epoch_goes_on_where_an_earlier_training_stopped(data):
+    model = small_model()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(*data, epochs=2, verbose=0)
+    assert model.fit(*data, epochs=5, initial_epoch=2, verbose=0).epoch == [2, 3, 4]
+
+
+def test_sample_and_class_weights_weigh_the_loss(data):
+    x, y = data
+    models = [small_model() for _ in range(3)]
+    for model in models:
+        model.set_weights(models[0].get_weights())
+        model.compile("sgd", "sparse_categorical_crossentropy")
+    models[0].fit(x, y, class_weight={0: 3.0, 2: 0.5}, shuffle=False, verbose=0)
+    weights = np.array([3.0, 1.0, 0.5])[y]
+    models[1].fit(x, y, sample_weight=weights, shuffle=False, verbose=0)
+    models[2].fit(x, y, shuffle=False, verbose=0)
+    for a, b in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+    assert not np.allclose(models[0].get_weights()[0], models[2].get_weights()[0])
+
+
+def test_a_confident_mistake_neither_overflows_nor_loses_its_gradient():
+    model = Sequential([layers.Dense(2, activation="softmax", input_shape=(1,))])
+    model.set_weights([np.array([[1e4, -1e4]]), np.zeros(2)])
+    x, y = np.ones((1, 1)), np.array([1])
+    for loss, target in (
+        ("sparse_categorical_crossentropy", y),
+        ("categorical_crossentropy", np.eye(2)[y]),
+    ):
+        model.compile("sgd", loss)
+        value, gradients = model.compute_gradients(x, target)
+        assert value == pytest.approx(2e4)
+        np.testing.assert_allclose(gradients[0], [[1, -1]])  # p - y
+    sigmoid = Sequential([layers.Dense(1, activation="sigmoid", input_shape=(1,))])
+    sigmoid.set_weights([np.array([[-200.0]]), np.zeros(1)])
+    sigmoid.compile("sgd", "binary_crossentropy")
+    value, gradients = sigmoid.compute_gradients(x, np.ones((1, 1)))
+    assert value == pytest.approx(200)
+    np.testing.assert_allclose(gradients[0], [[-1]])
+
+
+def test_compute_gradients_is_what_fit_minimises_and_changes_nothing(data):
+    x, y = data
+    model = Sequential(
+        [
+            layers.Conv2D(3, 3, input_shape=(6, 6, 1), kernel_regularizer="l2"),
+            layers.BatchNormalization(),
+            layers.Activation("tanh"),
+            layers.Flatten(),
+            layers.Dropout(0.4),
+            layers.Dense(3, activation="softmax", activity_regularizer="l1"),
+        ]
+    )
+    model.compile(optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    before = model.get_weights()
+    loss, gradients = model.compute_gradients(x, y, training=True)
+    again, same = model.compute_gradients(x, y, training=True)
+    assert loss == again
+    for a, b in zip(gradients, same, strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    trainable = [w.numpy() for w in model.trainable_weights]
+    assert model.train_on_batch(x, y) == pytest.approx(loss, rel=1e-6)
+    for weight, old, gradient in zip(model.trainable_weights, trainable, gradients, strict=True):
+        np.testing.assert_allclose(weight.numpy(), old - 0.1 * gradient, rtol=1e-5, atol=1e-7)
+    assert gradient_check(model, x[:4], y[:4]).passed
+
+
+def test_batches_one_at_a_time(data):
+    x, y = data
+    model = small_model()
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    result = model.test_on_batch(x, y, return_dict=True)
+    assert model.evaluate(x, y, verbose=0, return_dict=True)["loss"] == pytest.approx(
+        result["loss"], rel=1e-5
+    )
+    losses_ = [model.train_on_batch(x, y)[0] for _ in range(20)]
+    assert losses_[-1] < losses_[0]
+
+
+def test_frozen_weights_stay_and_the_rest_learns(data):
+    model = small_model()
+    model.layers[0].trainable = False
+    model.compile("adam", "sparse_categorical_crossentropy")
+    before = model.get_weights()
+    model.fit(*data, verbose=0)
+    after = model.get_weights()
+    np.testing.assert_array_equal(before[0], after[0])
+    assert not np.array_equal(before[2], after[2])
+    model.layers[0].trainable = True
+    model.fit(*data, verbose=0)
+    assert not np.array_equal(model.get_weights()[0], after[0])
+
+
+def test_two_models_that_share_layers_train_in_turn(data):
+    from minicnn import Model
+
+    x, y = data
+    model = small_model()
+    other = Model(model.inputs, layers.Dense(1)(model.layers[2].output))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    other.compile("adam", "mse")
+    kernel = model.layers[0].kernel
+    for _ in range(2):
+        for one, target in ((model, y), (other, y[:, None].astype(float))):
+            before = kernel.numpy()
+            one.fit(x, target, verbose=0)
+            assert not np.array_equal(kernel.numpy(), before)
+    np.testing.assert_array_equal(kernel.numpy(), model.get_weights()[0])
+
+
+def test_regularizers_and_constraints_act(data):
+    x, y = data
+    model = small_model(kernel_constraint="max_norm", kernel_regularizer="l2")
+    model.set_weights([w * 3 for w in model.get_weights()])
+    model.compile(optimizers.SGD(0.01), "sparse_categorical_crossentropy")
+    plain = small_model()
+    plain.set_weights(model.get_weights())
+    plain.compile("sgd", "sparse_categorical_crossentropy")
+    penalty = 0.01 * (model.layers[-1].kernel.numpy() ** 2).sum()
+    total = model.evaluate(x, y, verbose=0)
+    assert total == pytest.approx(plain.evaluate(x, y, verbose=0) + penalty, rel=1e-5)
+    model.fit(x, y, verbose=0)
+    norms = np.linalg.norm(model.layers[-1].kernel.numpy(), axis=0)
+    assert (norms < 2 + 1e-5).all()
+
+
+def test_a_generator_trains_with_steps_per_epoch(data):
+    x, y = data
+
+    def forever():
+        while True:
+            for start in range(0, 96, 32):
+                yield x[start : start + 32], y[start : start + 32]
+
+    model = small_model()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    assert model.fit(forever(), steps_per_epoch=4, epochs=2, verbose=0).epoch == [0, 1]
+    assert np.isfinite(model.evaluate(forever(), steps=2, verbose=0))
+    batches = [(x[:50], y[:50], np.ones(50)), (x[50:], y[50:], np.ones(46))]
+    stream = iter(batches)
+    assert model.evaluate(stream, verbose=0) == pytest.approx(
+        model.evaluate(x, y, verbose=0), rel=1e-5
+    )
+
+
+def test_stop_training_ends_the_run(data):
+    from minicnn.callbacks import Callback
+
+    class Stop(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    model = small_model()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    assert model.fit(*data, epochs=9, callbacks=[Stop()], verbose=0).epoch == [0, 1]

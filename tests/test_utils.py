@@ -1,0 +1,104 @@
+"""Helpers as in ``keras.utils``."""
+
+import random
+
+import numpy as np
+import pytest
+
+from minicnn import initializers, utils
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32", "bool"])
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_to_categorical(dtype, shape):
+    x = np.array([1, 0, 1, 1]).astype(dtype).reshape(shape)
+    one_hot = utils.to_categorical(x)
+    assert one_hot.dtype == np.float64
+    assert one_hot.tolist() == [[0, 1], [1, 0], [0, 1], [0, 1]]
+    assert utils.to_categorical(x, 5).shape == (4, 5)
+
+
+def test_to_categorical_of_several_axes():
+    x = np.array([[[0], [2]], [[1], [1]]])
+    one_hot = utils.to_categorical(x, 3)
+    assert one_hot.shape == (2, 2, 3)
+    assert np.array_equal(one_hot.argmax(axis=-1), x[..., 0])
+    assert (one_hot.sum(axis=-1) == 1).all()
+    assert utils.to_categorical(2).tolist() == [0, 0, 1]
+    assert utils.to_categorical([[0, 1]]).shape == (1, 2, 2)
+    assert utils.to_categorical([], 4).shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("x", "num_classes", "error", "message"),
+    [
+        ([0, 3], 3, ValueError, r"classes from 0 to 2 \(num_classes=3\), got 3"),
+        ([0, -1], None, ValueError, "got -1"),
+        ([0.5], None, ValueError, "whole numbers, got 0.5"),
+        ([np.nan], None, ValueError, "whole numbers, got nan"),
+        (["cat"], None, TypeError, "class numbers"),
+        ([], None, ValueError, "num_classes: must be given"),
+        ([1], "three", TypeError, "num_classes: expected an int"),
+        ([1], 3.0, TypeError, "num_classes: expected an int"),
+    ],
+)
+def test_to_categorical_refuses(x, num_classes, error, message):
+    with pytest.raises(error, match=message):
+        utils.to_categorical(x, num_classes)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("order", [1, 2, np.inf])
+def test_normalize(rng, axis, order):
+    x = rng.normal(size=(4, 3))
+    y = utils.normalize(x, axis, order)
+    assert np.abs(np.linalg.norm(y, order, axis) - 1).max() < 1e-12
+    assert np.abs(np.linalg.norm(x, order, axis, keepdims=True) * y - x).max() < 1e-12
+
+
+def test_normalize_keeps_zeros_and_dtype():
+    x = np.array([[3, 4], [0, 0]], np.float32)
+    y = utils.normalize(x)
+    assert y.dtype == np.float32
+    assert np.abs(y - [[0.6, 0.8], [0, 0]]).max() < 1e-6
+
+
+def test_set_random_seed():
+    def draw():
+        return random.random(), np.random.rand(), initializers.HeNormal()((2, 2)).tolist()  # noqa: NPY002
+
+    utils.set_random_seed(5)
+    first = draw()
+    assert draw() != first
+    utils.set_random_seed(5)
+    assert draw() == first
+    utils.set_random_seed(6)
+    assert draw() != first
+    utils.set_random_seed(np.int64(5))
+    assert draw() == first
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seeds_out_of_range(seed):
+    with pytest.raises(ValueError, match=r"^seed: "):
+        utils.set_random_seed(seed)
+
+
+@pytest.mark.parametrize("seed", [1.5, "one", None, True])
+def test_seeds_that_are_none(seed):
+    with pytest.raises(TypeError, match=r"^seed: "):
+        utils.set_random_seed(seed)
+
+
+@pytest.mark.keras
+def test_against_keras(rng):
+    keras = pytest.importorskip("keras")
+    x = rng.integers(0, 5, (6, 1))
+    for num_classes in (None, 7):
+        expected = keras.utils.to_categorical(x, num_classes)
+        assert expected.dtype == utils.to_categorical(x, num_classes).dtype
+        assert np.array_equal(utils.to_categorical(x, num_classes), expected)
+    x = rng.normal(size=(4, 3))
+    for order in (1, 2):
+        expected = keras.utils.normalize(x, axis=-1, order=order)
+        assert np.abs(utils.normalize(x, axis=-1, order=order) - expected).max() < 1e-12
