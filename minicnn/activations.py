@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from minicnn import backend
+from minicnn.configurable import Configurable, deserialize, plain, serialize_object
 from minicnn.registry import lookup
 from minicnn.validation import number
 
 
-class Activation:
+class Activation(Configurable):
     """y = f(z), with its derivative. Write your own in two methods:
 
     >>> class Square(Activation):
@@ -46,11 +47,36 @@ class Activation:
         parameters: the keyword arguments of the operation.
     """
 
+    keras_module = "keras.activations"
     name = "activation"
     saves_output = False
 
     def __init__(self) -> None:
         self.parameters: dict[str, Any] = {}
+
+    def argument_value(self, name: str) -> Any:
+        return self.parameters[name] if name in self.parameters else super().argument_value(name)
+
+    def serialized(self) -> Any:
+        """What stands for it in a file: its name; with other parameters than the usual ones, the
+        layer that has them.
+
+        Raises:
+            TypeError: if Keras has no such layer.
+        """
+        usual = _TABLE.get(self.name)
+        if type(self) is not type(usual):
+            return serialize_object(self)
+        if self.parameters == usual.parameters:
+            return self.name
+        if self.name not in _LAYERS:
+            raise TypeError(f"{self!r} cannot be saved: Keras has no layer of that kind")
+        return {
+            "module": "keras.layers",
+            "class_name": _LAYERS[self.name],
+            "config": plain(self.parameters),
+            "registered_name": None,
+        }
 
     @property
     def __name__(self) -> str:
@@ -278,6 +304,9 @@ class LayerActivation(Activation):
     def backward(self, ops: ModuleType, dy: Any, saved: Any) -> Any:
         return self.layer.backward(dy, saved)
 
+    def serialized(self) -> Any:
+        return serialize_object(self.layer)
+
 
 def _axis(axis: Any) -> Any:
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
@@ -308,6 +337,8 @@ log_softmax = LogSoftmax()
 _TABLE: dict[str, Activation] = {
     name: value for name, value in list(globals().items()) if isinstance(value, Activation)
 }
+# Keras writes activations by their names; parameters need the layer that takes them.
+_LAYERS = {"relu": "ReLU", "leaky_relu": "LeakyReLU", "elu": "ELU", "softmax": "Softmax"}
 
 
 def get(identifier: Any) -> Activation:
@@ -315,8 +346,8 @@ def get(identifier: Any) -> Activation:
 
     Args:
         identifier: ``None`` for the identity, a name in any case, an activation (or its class, or
-            any object with ``forward(ops, z)`` and ``backward(ops, dy, saved)``), or a layer that
-            has no weights.
+            any object with ``forward(ops, z)`` and ``backward(ops, dy, saved)``), a layer that
+            has no weights, or Keras's dict form of an activation (see ``minicnn.configurable``).
 
     Raises:
         ValueError: if there is no activation of that name.
@@ -329,6 +360,8 @@ def get(identifier: Any) -> Activation:
         return linear
     if isinstance(identifier, str):
         return lookup(_TABLE, identifier, "activation")
+    if isinstance(identifier, dict):
+        return get(deserialize(identifier, _TABLE, "keras.activations", "activation", Activation))
     is_class = isinstance(identifier, type)
     if is_class and issubclass(identifier, Activation):
         return identifier()

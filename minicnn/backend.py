@@ -17,6 +17,7 @@ FLOORS = {"numpy": "minicnn.backends.numpy"}
 
 _current: ModuleType | None = None
 _names: Counter[str] = Counter()
+_floatx = "float32"
 
 
 def use(name: str) -> None:
@@ -53,8 +54,23 @@ def name() -> str:
 
 
 def floatx() -> str:
-    """The dtype of weights and activations where none is asked for: ``"float32"``."""
-    return "float32"
+    """The dtype of weights and activations where none is asked for: ``"float32"`` by default."""
+    return _floatx
+
+
+def set_floatx(dtype: str) -> None:
+    """Choose that dtype for all layers and models that are made from now on.
+
+    Args:
+        dtype: ``"float32"`` or ``"float64"``.
+
+    Raises:
+        ValueError: if it is another one.
+    """
+    global _floatx
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype: expected 'float32' or 'float64', got {dtype!r}")
+    _floatx = dtype
 
 
 def epsilon() -> float:

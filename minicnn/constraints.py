@@ -14,17 +14,20 @@ from typing import Any
 import numpy as np
 
 from minicnn.backend import epsilon
+from minicnn.configurable import Configurable, deserialize
 from minicnn.registry import lookup
 from minicnn.validation import number
 
 
-class Constraint:
+class Constraint(Configurable):
     """Base class: a subclass defines ``__call__(w)``, which returns the weights to go on with.
 
     >>> class Rounded(Constraint):
     ...     def __call__(self, w):
     ...         return np.round(w, 1)
     """
+
+    keras_module = "keras.constraints"
 
     def __call__(self, w: Any) -> Any:
         """An array like ``w`` that fulfils the constraint."""
@@ -113,7 +116,7 @@ def get(identifier: Any) -> Any:
 
     Args:
         identifier: a name in any case (``"non_neg"``), a constraint, one of the classes, a function
-            f(w), or ``None``.
+            f(w), Keras's dict form of one (see ``minicnn.configurable``), or ``None``.
 
     Raises:
         ValueError: if there is no constraint of that name.
@@ -126,6 +129,8 @@ def get(identifier: Any) -> Any:
         return None
     if isinstance(identifier, str):
         return lookup(_TABLE, identifier, "constraint")()
+    if isinstance(identifier, dict):
+        return deserialize(identifier, _TABLE, "keras.constraints", "constraint", Constraint)
     if inspect.isclass(identifier) and issubclass(identifier, Constraint):
         return identifier()
     if callable(identifier):

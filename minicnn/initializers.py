@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.configurable import Configurable, deserialize, serialize
 from minicnn.random import SeedGenerator
 from minicnn.registry import lookup
 from minicnn.validation import number
@@ -29,7 +30,7 @@ from minicnn.validation import number
 TRUNCATED_STDDEV = 0.87962566103423978
 
 
-class Initializer:
+class Initializer(Configurable):
     """Base class: a subclass defines ``__call__(shape, dtype)``.
 
     >>> class Alternating(Initializer):
@@ -39,6 +40,8 @@ class Initializer:
     array([[0., 1.],
            [0., 1.]], dtype=float32)
     """
+
+    keras_module = "keras.initializers"
 
     def __call__(self, shape: Sequence[int], dtype: Any = np.float32) -> np.ndarray:
         """An array of the given shape and dtype."""
@@ -100,7 +103,19 @@ class RandomInitializer(Initializer):
     """
 
     def __init__(self, seed: int | SeedGenerator | None = None):
+        self.given_seed = seed
         self.seed = seed if isinstance(seed, SeedGenerator) else SeedGenerator(seed).seed
+
+    def argument_value(self, name: str) -> Any:
+        if name == "seed":
+            return None if isinstance(self.given_seed, SeedGenerator) else self.given_seed
+        return super().argument_value(name)
+
+    @classmethod
+    def from_config(cls, config: Any) -> RandomInitializer:
+        if isinstance(config, dict) and isinstance(config.get("seed"), dict):
+            config = {**config, "seed": None}  # a generator of Keras, whose numbers are not ours
+        return super().from_config(config)
 
     def _generator(self) -> np.random.Generator:
         page = self.seed.next() if isinstance(self.seed, SeedGenerator) else (self.seed, 0)
@@ -173,6 +188,8 @@ class VarianceScaling(RandomInitializer):
             ``"uniform"``, on [-limit, limit] with limit = sqrt(3 scale / n).
         seed: see :class:`RandomInitializer`.
     """
+
+    keras_only = {"input_axes": (None,), "output_axes": (None,)}
 
     def __init__(
         self,
@@ -295,7 +312,8 @@ def get(identifier: Any) -> Any:
 
     Args:
         identifier: a name in any case (``"he_normal"``, ``"HeNormal"``), an initializer, one of the
-            classes, a function ``f(shape, dtype)``, an array of values, or ``None``.
+            classes, a function ``f(shape, dtype)``, an array of values, Keras's dict form of one
+            (see ``minicnn.configurable``), or ``None``.
 
     Returns:
         Something to be called with ``(shape, dtype=...)``; ``None`` for ``None``.
@@ -312,7 +330,9 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, str):
         return lookup(_TABLE, identifier, "initializer")()
     if isinstance(identifier, (np.ndarray, np.generic)):
-        return _given_values(identifier)
+        return GivenValues(identifier)
+    if isinstance(identifier, dict):
+        return deserialize(identifier, _TABLE, "keras.initializers", "initializer", Initializer)
     if inspect.isclass(identifier) and issubclass(identifier, Initializer):
         return identifier()
     if callable(identifier):
@@ -323,16 +343,23 @@ def get(identifier: Any) -> Any:
     )
 
 
-def _given_values(values: np.ndarray) -> Callable[..., np.ndarray]:
-    def initializer(shape: Sequence[int], dtype: Any = np.float32) -> np.ndarray:
-        if tuple(shape) != values.shape:
+class GivenValues(Initializer):
+    """The numbers of a given array."""
+
+    def __init__(self, values: np.ndarray):
+        self.values = values
+
+    def __call__(self, shape: Sequence[int], dtype: Any = np.float32) -> np.ndarray:
+        if tuple(shape) != self.values.shape:
             raise ValueError(
-                f"initializer: the array given as initial values has shape {values.shape}, "
+                f"initializer: the array given as initial values has shape {self.values.shape}, "
                 f"the weight needs {tuple(shape)}"
             )
-        return np.array(values, dtype=np.dtype(dtype or np.float32))
+        return np.array(self.values, dtype=np.dtype(dtype or np.float32))
 
-    return initializer
+    def serialized(self) -> dict[str, Any]:
+        """Zeros in a file, which has the weights themselves in another place."""
+        return serialize(Zeros())
 
 
 def _checked_shape(shape: Sequence[int]) -> tuple[int, ...]:

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.configurable import Configurable, deserialize
 from minicnn.registry import lookup
 from minicnn.validation import number
 
 
-class Regularizer:
+class Regularizer(Configurable):
     """Base class: a subclass defines the penalty and its gradient.
 
     >>> class Sum(Regularizer):
@@ -24,6 +25,8 @@ class Regularizer:
     ...     def gradient(self, w):
     ...         return np.ones_like(w)
     """
+
+    keras_module = "keras.regularizers"
 
     def __call__(self, w: Any) -> Any:
         """The penalty: 0-d, in the dtype of ``w``."""
@@ -147,7 +150,8 @@ def get(identifier: Any) -> Regularizer | None:
     """The regularizer that ``identifier`` names.
 
     Args:
-        identifier: a name in any case (``"l2"``), a regularizer, one of the classes, or ``None``.
+        identifier: a name in any case (``"l2"``), a regularizer, one of the classes, Keras's dict
+            form of one (see ``minicnn.configurable``), or ``None``.
 
     Raises:
         ValueError: if there is no regularizer of that name.
@@ -160,6 +164,8 @@ def get(identifier: Any) -> Regularizer | None:
         return None
     if isinstance(identifier, str):
         return lookup(_TABLE, identifier, "regularizer")()
+    if isinstance(identifier, dict):
+        return deserialize(identifier, _TABLE, "keras.regularizers", "regularizer", Regularizer)
     if inspect.isclass(identifier) and issubclass(identifier, Regularizer):
         return identifier()
     if callable(identifier) and callable(getattr(identifier, "gradient", None)):

@@ -10,10 +10,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from minicnn.configurable import Configurable, deserialize
 from minicnn.validation import number
 
 
-class LearningRateSchedule:
+class LearningRateSchedule(Configurable):
     """The base class. Write your own by defining ``__call__``.
 
     >>> class Halving(LearningRateSchedule):
@@ -22,6 +23,8 @@ class LearningRateSchedule:
     >>> Halving()(2)
     0.025
     """
+
+    keras_module = "keras.optimizers.schedules"
 
     def __call__(self, step: int) -> float:
         """The learning rate after ``step`` steps."""
@@ -248,6 +251,29 @@ class CosineDecayRestarts(LearningRateSchedule):
                 length *= self.t_mul
                 period += 1
         return self.initial_learning_rate * _cosine(done / length, self.alpha, self.m_mul**period)
+
+
+_TABLE: dict[str, type[LearningRateSchedule]] = {
+    kind.__name__: kind
+    for kind in (
+        CosineDecay,
+        CosineDecayRestarts,
+        ExponentialDecay,
+        InverseTimeDecay,
+        PiecewiseConstantDecay,
+        PolynomialDecay,
+    )
+}
+
+
+def from_dict(data: dict[str, Any]) -> LearningRateSchedule:
+    """The schedule that Keras's dict form (see ``minicnn.configurable``) describes.
+
+    Raises:
+        ValueError: if it describes none.
+    """
+    module = LearningRateSchedule.keras_module
+    return deserialize(data, _TABLE, module, "learning-rate schedule", LearningRateSchedule)
 
 
 def _rate(value: Any, name: str = "initial_learning_rate") -> float:

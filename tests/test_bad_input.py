@@ -116,6 +116,8 @@ def test_a_failed_compile_leaves_the_earlier_one_in_force():
     optimizer = model.optimizer
     with pytest.raises(ValueError, match="mysterious"):
         model.compile("adam", "mysterious")
+    with pytest.raises(TypeError, match=r"loss_weights: .*'accuracy'.*metrics="):
+        model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
     with pytest.raises(ValueError, match="acuracy"):
         model.compile("adam", "sparse_categorical_crossentropy", metrics=["acuracy"])
     assert model.optimizer is optimizer

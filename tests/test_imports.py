@@ -19,6 +19,8 @@ ROOT = Path(minicnn.__file__).parent
 # the same line; never anything further down. An entry stands for a module and all that is in it.
 FLOORS = [
     {"minicnn.registry", "minicnn.shapes", "minicnn.validation"},
+    {"minicnn.custom_objects"},
+    {"minicnn.configurable"},
     {"minicnn.backends"},
     {"minicnn.backend"},
     {"minicnn.random", "minicnn.variables"},
@@ -32,6 +34,7 @@ FLOORS = [
     {"minicnn.callbacks", "minicnn.data", "minicnn.datasets", "minicnn.utils"},
     {"minicnn.layers", "minicnn.symbolic"},
     {"minicnn.models"},
+    {"minicnn.saving"},
     {"minicnn.checking"},
     {"minicnn.plot"},
 ]

@@ -225,6 +225,12 @@ def test_ties_go_to_the_first():
         assert (second == 0).all()
 
 
+def test_nan_is_never_beaten():
+    a, b = np.array([[1.0, np.nan]]), np.array([[np.nan, 2.0]])
+    assert np.isnan(layers.maximum([a, b])).all()
+    assert np.isnan(layers.minimum([a, b])).all()
+
+
 def test_functional_forms_of_the_merging_layers():
     a, b = np.array([[1.0, 5.0]]), np.array([[4.0, 2.0]])
     for name, expected in {

@@ -195,7 +195,7 @@ def test_auc_is_the_chance_of_a_right_order(rng):
         (lambda: metrics.Precision(thresholds=1.5), "thresholds"),
         (lambda: metrics.Precision(thresholds=[]), "thresholds"),
         (lambda: metrics.Recall(top_k=0), "top_k"),
-        (lambda: metrics.Recall(class_id=-1), "class_id"),
+        (lambda: metrics.Recall(class_id=-1)([[1, 0]], [[0.5, 0.5]]), "class_id"),
         (lambda: metrics.AUC(num_thresholds=1), "num_thresholds"),
         (lambda: metrics.AUC(curve="area"), "curve"),
         (lambda: metrics.AUC(summation_method="sum"), "summation_method"),
@@ -214,6 +214,7 @@ def test_bad_values(make, message):
     [
         (lambda: metrics.Precision(thresholds="half"), "thresholds"),
         (lambda: metrics.Recall(top_k=1.5), "top_k"),
+        (lambda: metrics.Recall(class_id=1.5), "class_id"),
         (lambda: metrics.AUC(num_thresholds=20.0), "num_thresholds"),
         (lambda: metrics.TopKCategoricalAccuracy(k="five"), "k"),
         (lambda: metrics.BinaryAccuracy(threshold=None), "threshold"),

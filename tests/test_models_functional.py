@@ -121,6 +121,8 @@ def test_wrong_connections_are_refused():
         Model(x, [])
     with pytest.raises(TypeError, match="symbolic tensors alone"):
         layers.Add()([x, np.zeros((1, 3))])
+    with pytest.raises(ValueError, match=r"names in a model must differ.*\['d'\]"):
+        Model(x, layers.Dense(2, name="d")(layers.Dense(2, name="d")(x)))
     with pytest.raises(TypeError, match="no value yet"):
         np.asarray(y)
 

@@ -32,8 +32,9 @@ def gradient_check(
 
     Without ``y`` the gradients are those of sum(dy * output), for all weights and inputs, with a
     random dy (were it all ones, many faults would not show: the gradient of a softmax would be
-    zero). With ``y`` they are those of the loss with which the model was compiled, for all
-    trainable weights, from ``model.compute_gradients``.
+    zero); in a model the penalties on its layers' outputs are added. With ``y`` they are those of
+    the loss with which the model was compiled, for all trainable weights, from
+    ``model.compute_gradients``.
 
     Each entry is moved by ``step`` in both directions. Where relu and max-pooling have a kink
     within the step, both sides have a slope of their own: such an entry is measured again with a
@@ -176,17 +177,19 @@ def _layer_gradients(
     takes_list = isinstance(x, list)
     xs = [layer.ops.asarray(np.array(part, np.float64)) for part in (x if takes_list else [x])]
 
-    def forward() -> tuple[Any, Any]:
-        return frozen(lambda: layer.forward(list(xs) if takes_list else xs[0], training))
+    def forward() -> tuple[list[Any], bool, Any]:
+        y, saved = frozen(lambda: layer.forward(list(xs) if takes_list else xs[0], training))
+        return (y, True, saved) if isinstance(y, list) else ([y], False, saved)
 
     def outputs() -> list[Any]:
-        y = forward()[0]
-        # Copies: the output of a Flatten is a view of the input, which is about to be moved.
-        return [part.copy() for part in (y if isinstance(y, list) else [y])]
+        ys, _, saved = forward()
+        # Copies: the output of a Flatten is a view of the input, which is about to be moved. The
+        # activity penalties of a model have their gradient in its backward, and so count here.
+        return [*(y.copy() for y in ys), np.array(getattr(saved, "penalty", 0.0))]
 
-    dys = [layer.ops.asarray(rng.standard_normal(y.shape)) for y in outputs()]
-    y, saved = forward()
-    dx = layer.backward([dy.copy() for dy in dys] if isinstance(y, list) else dys[0].copy(), saved)
+    ys, gives_list, saved = forward()
+    dys = [layer.ops.asarray(rng.standard_normal(y.shape)) for y in ys]
+    dx = layer.backward([dy.copy() for dy in dys] if gives_list else dys[0].copy(), saved)
     subjects: list[Subject] = []
     for number, (part, d) in enumerate(zip(xs, dx if takes_list else [dx], strict=True)):
         name = f"input {number}" if takes_list else "input"
@@ -194,7 +197,7 @@ def _layer_gradients(
     for name, variable in _named_weights(layer):
         gradient = _gradient(layer, name, variable.gradient, variable.value)
         subjects.append((name, lambda variable=variable: variable.value, gradient))
-    return _Probe(outputs, dys), subjects
+    return _Probe(outputs, [*dys, np.ones(())]), subjects
 
 
 def _model_gradients(model: Any, x: Any, y: Any, training: bool) -> tuple[_Probe, list[Subject]]:

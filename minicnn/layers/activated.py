@@ -24,6 +24,15 @@ class ActivatedLayer(Layer):
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
 
+    @classmethod
+    def from_config(cls, config: Any) -> ActivatedLayer:
+        activation = config.get("activation") if isinstance(config, dict) else None
+        if isinstance(activation, dict) and activation.get("module") == "keras.layers":
+            from minicnn.layers.table import from_dict
+
+            config = {**config, "activation": from_dict(activation)}
+        return super().from_config(config)
+
     def preactivation(self, x: Any, training: bool) -> tuple[Any, Any]:
         """``(z, saved)``."""
         raise NotImplementedError

@@ -50,6 +50,8 @@ class ReLU(Activation):
     array([0., 2., 6.], dtype=float32)
     """
 
+    not_in_config = frozenset({"activation"})
+
     def __init__(
         self,
         max_value: float | None = None,
@@ -75,6 +77,8 @@ class LeakyReLU(Activation):
     array([-0.3,  2. ], dtype=float32)
     """
 
+    not_in_config = frozenset({"activation"})
+
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any):
         super().__init__(activations.LeakyReLU(negative_slope), **kwargs)
         self.negative_slope = negative_slope
@@ -91,6 +95,8 @@ class ELU(Activation):
     >>> ELU()(np.array([-1.0, 2.0])).round(3)
     array([-0.632,  2.   ], dtype=float32)
     """
+
+    not_in_config = frozenset({"activation"})
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any):
         super().__init__(activations.ELU(alpha), **kwargs)
@@ -110,6 +116,8 @@ class Softmax(Activation):
     >>> Softmax()(np.array([[1.0, 1.0, 1.0, 1.0]]))
     array([[0.25, 0.25, 0.25, 0.25]], dtype=float32)
     """
+
+    not_in_config = frozenset({"activation"})
 
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(activations.Softmax(axis), **kwargs)

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from minicnn import backend, initializers, regularizers
-from minicnn.layers.checks import sizes
+from minicnn.configurable import Configurable
+from minicnn.layers.checks import kept_dtype, sizes
 from minicnn.symbolic import Node, Shape, SymbolicTensor
 from minicnn.variables import Variable
 
 
-class Layer:
+class Layer(Configurable):
     """One step of a network. Write your own in two methods:
 
     ``forward(x, training)`` returns the output *and what the backward will need*;
@@ -54,6 +55,8 @@ class Layer:
             ``False`` where nobody asks for the gradient of the input (a network's first layer).
     """
 
+    keras_module = "keras.layers"
+    not_in_config = frozenset({"input_shape"})
     input_rank: int | None = None
     can_skip_input_gradient = False
 
@@ -79,6 +82,20 @@ class Layer:
         self.built = False
         self.nodes: list[Node] = []
         self._variables: list[Variable] = []
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor, as plain data, from which ``from_config`` makes a
+        layer like this one (with weights of its own)."""
+        config = super().get_config()
+        if config.get("activity_regularizer", "") is None:
+            del config["activity_regularizer"]
+        return config
+
+    @classmethod
+    def from_config(cls, config: Any) -> Layer:
+        if isinstance(config, dict) and "dtype" in config:
+            config = {**config, "dtype": kept_dtype(config["dtype"])}
+        return super().from_config(config)
 
     # -- what a layer defines -----------------------------------------------------------------
 
@@ -109,7 +126,9 @@ class Layer:
         constraint: Any = None,
     ) -> Variable:
         """A new weight of the layer, with its gradient: ``.value`` and ``.gradient``."""
-        value = initializers.get(initializer)(tuple(shape), dtype=self.dtype)
+        value = initializers.get("glorot_uniform" if initializer is None else initializer)(
+            tuple(shape), dtype=self.dtype
+        )
         variable = Variable(
             self._bind_ops().asarray(value, self.dtype), name, trainable, regularizer, constraint
         )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from typing import Any
 
 import numpy as np
+
+from minicnn.configurable import dtype_name
 
 
 def sizes(shape: Any, name: str) -> tuple[int | None, ...]:
@@ -25,6 +28,24 @@ def sizes(shape: Any, name: str) -> tuple[int | None, ...]:
     if any(size is not None and size < 1 for size in result):
         raise ValueError(f"{name}: expected positive sizes or None, got {shape!r}")
     return result
+
+
+def kept_dtype(value: Any) -> str | None:
+    """The dtype for a layer whose dtype policy in Keras is ``value``.
+
+    Raises:
+        ValueError: if there is no such dtype here.
+
+    >>> kept_dtype("float64")
+    'float64'
+    """
+    name = dtype_name(value)
+    if name in ("mixed_float16", "mixed_bfloat16", "bfloat16"):
+        warnings.warn(f"dtype: {name} is computed in float32 here", stacklevel=2)
+        return "float32"
+    if name not in (None, "float16", "float32", "float64"):
+        raise ValueError(f"dtype: expected float32, float64 or float16, got {name!a}")
+    return name
 
 
 def channels_last(data_format: Any) -> str:

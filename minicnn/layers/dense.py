@@ -26,6 +26,8 @@ class Dense(KernelLayer):
            [4., 4., 4.]], dtype=float32)
     """
 
+    keras_only = {"quantization_config": (None,), "lora_rank": (None,), "lora_alpha": (None,)}
+
     def __init__(self, units: int, activation: Any = None, **kwargs: Any):
         super().__init__(activation, **kwargs)
         self.units = positive_int(units, "units")

@@ -26,6 +26,9 @@ class InputLayer(Layer):
     (None, 28, 28, 1)
     """
 
+    not_in_config = frozenset({"shape", "batch_size"})
+    keras_only = {"sparse": (False,), "ragged": (False,), "optional": (False,)}
+
     def __init__(
         self,
         shape: Any = None,
@@ -49,6 +52,13 @@ class InputLayer(Layer):
         self.given_input_shape = self.batch_shape
         self.built = True
         self.nodes.append(Node(self, [], False, [self.batch_shape], dtype=self.dtype))
+
+    @classmethod
+    def from_config(cls, config: Any) -> InputLayer:
+        # Whole numbers may be put in, too; the layers after the input make floats of them.
+        if isinstance(config, dict) and config.get("dtype") in ("uint8", "int32", "int64", "bool"):
+            config = {**config, "dtype": None}
+        return super().from_config(config)
 
     def forward(self, x: Any, training: bool) -> tuple[Any, Any]:
         return x, None

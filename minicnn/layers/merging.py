@@ -158,22 +158,29 @@ class Average(Elementwise):
 
 
 class Extremum(Elementwise):
-    """y = the best of x_1, x_2, ... The gradient goes to the first input that has it."""
+    """y = the best of x_1, x_2, ... The gradient goes to the first input that has it.
 
-    def better(self, x: Any, y: Any) -> Any:
-        """Where x wins over y."""
-        raise NotImplementedError
+    Attributes:
+        best: the better one of two.
+        beats: where one is better than the other.
+    """
+
+    best: Any
+    beats: Any
 
     def merge(self, xs: list[Any]) -> tuple[Any, Any]:
-        y, winner = xs[0], 0
-        for number, x in enumerate(xs[1:], start=1):
-            wins = self.better(x, y)
-            y, winner = np.where(wins, x, y), np.where(wins, number, winner)
-        return y, winner
+        y, wins = xs[0], []
+        for x in xs[1:]:
+            wins.append(self.beats(x, y))
+            y = self.best(x, y)
+        return y, wins
 
     def merge_backward(self, dy: Any, saved: Any, k: int) -> list[Any]:
-        winner = saved
-        return [dy * (winner == i) for i in range(k)]
+        dxs = []
+        for won in reversed(saved):  # the last one takes its part, the others share the rest
+            dxs.append(dy * won)
+            dy = dy * ~won
+        return [dy, *reversed(dxs)]
 
 
 class Maximum(Extremum):
@@ -184,8 +191,7 @@ class Maximum(Extremum):
     array([[10., 20.]], dtype=float32)
     """
 
-    def better(self, x: Any, y: Any) -> Any:
-        return x > y
+    best, beats = np.maximum, np.greater
 
 
 class Minimum(Extremum):
@@ -196,8 +202,7 @@ class Minimum(Extremum):
     array([[1., 2.]], dtype=float32)
     """
 
-    def better(self, x: Any, y: Any) -> Any:
-        return x < y
+    best, beats = np.minimum, np.less
 
 
 class Concatenate(Merging):

@@ -124,6 +124,13 @@ class BatchNormalization(Normalization):
            [ 1.]], dtype=float32)
     """
 
+    keras_only = {
+        "synchronized": None,
+        "renorm": (False,),
+        "renorm_clipping": None,
+        "renorm_momentum": None,
+    }
+
     def __init__(
         self,
         axis: int = -1,
@@ -208,6 +215,8 @@ class LayerNormalization(Normalization):
     array([[-1.,  1.],
            [-1.,  1.]], dtype=float32)
     """
+
+    keras_only = {"rms_scaling": (False,)}
 
     def __init__(
         self,

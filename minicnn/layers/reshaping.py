@@ -11,7 +11,18 @@ from minicnn.layers.checks import axis_number, channels_last
 from minicnn.shapes import borders, cropped_output_shape, pair
 
 
-class Flatten(Layer):
+class Reshaping(Layer):
+    """The same numbers in the same order in another shape, which the subclass computes."""
+
+    def forward(self, x: Any, training: bool) -> tuple[Any, Any]:
+        return x.reshape(self.compute_output_shape(x.shape)), x.shape
+
+    def backward(self, dy: Any, saved: Any) -> Any:
+        x_shape = saved
+        return dy.reshape(x_shape)
+
+
+class Flatten(Reshaping):
     """Each sample as one row: (n, h, w, c) -> (n, h w c).
 
     Args:
@@ -38,15 +49,8 @@ class Flatten(Layer):
         n, *sizes = input_shape
         return (n, None if None in sizes else math.prod(sizes))
 
-    def forward(self, x: Any, training: bool) -> tuple[Any, Any]:
-        return x.reshape(self.compute_output_shape(x.shape)), x.shape
 
-    def backward(self, dy: Any, saved: Any) -> Any:
-        x_shape = saved
-        return dy.reshape(x_shape)
-
-
-class Reshape(Layer):
+class Reshape(Reshaping):
     """Each sample in another shape: (n, ...) -> (n, \\*target_shape).
 
     Args:
@@ -85,13 +89,6 @@ class Reshape(Layer):
                 f"the {formula} = {total} elements of a sample, in input shape {input_shape}"
             )
         return (n, *(total // known if size == -1 else size for size in self.target_shape))
-
-    def forward(self, x: Any, training: bool) -> tuple[Any, Any]:
-        return x.reshape(self.compute_output_shape(x.shape)), x.shape
-
-    def backward(self, dy: Any, saved: Any) -> Any:
-        x_shape = saved
-        return dy.reshape(x_shape)
 
 
 class ZeroPadding2D(Layer):

@@ -37,6 +37,8 @@ class DepthwiseConv2D(WindowLayer, KernelLayer):
     (1, 3, 3, 6)
     """
 
+    not_in_config = frozenset({"kernel_initializer", "kernel_regularizer", "kernel_constraint"})
+
     def __init__(
         self,
         kernel_size: Any,
@@ -62,6 +64,9 @@ class DepthwiseConv2D(WindowLayer, KernelLayer):
         self.depth_multiplier = positive_int(depth_multiplier, "depth_multiplier")
         self.set_window("kernel_size", kernel_size, strides, padding, dilation_rate, data_format)
         self.kernel_size = self.window
+
+    def argument_value(self, name: str) -> Any:
+        return super().argument_value(name.replace("depthwise_", "kernel_"))
 
     def output_channels(self, c: int | None) -> int | None:
         return c * self.depth_multiplier
@@ -121,6 +126,8 @@ class SeparableConv2D(WindowLayer, KernelLayer):
     ((1, 3, 3, 8), 76)
     """
 
+    not_in_config = frozenset({"kernel_initializer", "kernel_regularizer", "kernel_constraint"})
+
     def __init__(
         self,
         filters: int,
@@ -156,6 +163,9 @@ class SeparableConv2D(WindowLayer, KernelLayer):
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
         self.depthwise_constraint = constraints.get(depthwise_constraint)
         self.depthwise_kernel: Variable | None = None
+
+    def argument_value(self, name: str) -> Any:
+        return super().argument_value(name.replace("pointwise_", "kernel_"))
 
     def output_channels(self, c: int | None) -> int | None:
         return self.filters

@@ -65,6 +65,12 @@ class Conv2DTranspose(WindowLayer, KernelLayer):
                     f"{self.output_padding}"
                 )
 
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if self.output_padding is None:
+            del config["output_padding"]  # which Keras before 3.15 does not know
+        return config
+
     def output_image_size(self, input_shape: Any) -> tuple[int | None, int | None]:
         return transposed_window_output_shape(
             self.name,

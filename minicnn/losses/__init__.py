@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from minicnn.configurable import deserialize
 from minicnn.losses.base import Loss
 from minicnn.losses.crossentropy import (
     BinaryCrossentropy,
@@ -109,7 +110,8 @@ def get(identifier: Any) -> Loss | None:
 
     Args:
         identifier: a name in any case (``"mse"``, ``"MeanSquaredError"``), a loss, one of the
-            classes, one of the functions of this module, or ``None``.
+            classes, one of the functions of this module, Keras's dict form of one (see
+            ``minicnn.configurable``), or ``None``.
 
     Raises:
         ValueError: if there is no loss of that name.
@@ -123,6 +125,8 @@ def get(identifier: Any) -> Loss | None:
         return identifier
     if isinstance(identifier, str):
         return lookup(_TABLE, identifier, "loss")()
+    if isinstance(identifier, dict):
+        return get(deserialize(identifier, _TABLE, "keras.losses", "loss", Loss))
     if inspect.isclass(identifier) and issubclass(identifier, Loss):
         return identifier()
     if inspect.isfunction(identifier) and identifier in _CLASSES:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import backend
+from minicnn.configurable import Configurable, dtype_name
 from minicnn.losses.targets import (
     Shape,
     align_sample_weight,
@@ -19,7 +20,7 @@ from minicnn.losses.targets import (
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
 
 
-class Loss:
+class Loss(Configurable):
     """How wrong predictions are. Write your own in two methods:
 
     ``call(y_true, y_pred)`` returns one value for each sample, and ``gradient(y_true, y_pred)``
@@ -54,6 +55,7 @@ class Loss:
             applied.
     """
 
+    keras_module = "keras.losses"
     fused_activation: str | None = None
     from_logits: bool = False
 
@@ -73,6 +75,17 @@ class Loss:
         self.reduction = reduction
         self.dtype = None if dtype is None else np.dtype(dtype)
         self.ops = backend.current()
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor, as plain data."""
+        config = super().get_config()
+        return config if self.dtype is not None else {k: v for k, v in config.items() if k != "dtype"}
+
+    @classmethod
+    def from_config(cls, config: Any) -> Loss:
+        if isinstance(config, dict) and "dtype" in config:
+            config = {**config, "dtype": dtype_name(config["dtype"])}
+        return super().from_config(config)
 
     # -- what a loss defines ------------------------------------------------------------------
 

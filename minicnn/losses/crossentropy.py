@@ -32,6 +32,7 @@ class Crossentropy(Loss):
         super().__init__(name or snake_case(type(self).__name__), reduction, dtype)
         if axis != -1 or isinstance(axis, bool):
             raise ValueError(f"axis: classes are the last axis here, expected -1, got {axis!r}")
+        self.axis = axis
         self.from_logits = bool(from_logits)
 
     @property
@@ -138,6 +139,8 @@ class SparseCategoricalCrossentropy(Crossentropy):
     """
 
     activation = "softmax"
+    not_in_config = frozenset({"axis"})  # which Keras does not write down here
+    keras_only = {"axis": (-1,)}
 
     def __init__(
         self,

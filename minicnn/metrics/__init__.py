@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from minicnn.configurable import deserialize
 from minicnn.losses import (
     Loss,
     binary_crossentropy,
@@ -163,8 +164,8 @@ def get(identifier: Any) -> Metric | None:
 
     Args:
         identifier: a name in any case (``"mse"``, ``"TopKCategoricalAccuracy"``), a metric, one of
-            the classes, a function f(y_true, y_pred) that gives a value for each sample, a loss, or
-            ``None``.
+            the classes, a function f(y_true, y_pred) that gives a value for each sample, a loss,
+            Keras's dict form of one (see ``minicnn.configurable``), or ``None``.
 
     Raises:
         ValueError: if there is no metric of that name.
@@ -177,6 +178,8 @@ def get(identifier: Any) -> Metric | None:
         return identifier
     if isinstance(identifier, str):
         return lookup(_TABLE, identifier, "metric")()
+    if isinstance(identifier, dict):
+        return get(deserialize(identifier, _TABLE, "keras.metrics", "metric", Metric))
     if inspect.isclass(identifier) and issubclass(identifier, Metric):
         return identifier()
     if inspect.isfunction(identifier) and identifier in _OF_FUNCTION:

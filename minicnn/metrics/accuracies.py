@@ -8,6 +8,7 @@ import numpy as np
 
 from minicnn.losses.targets import as_array, as_floating
 from minicnn.metrics.base import MeanMetricWrapper, same_shape
+from minicnn.shapes import positive_int
 from minicnn.validation import number
 
 _SPARSE_HINT = "; for class labels there is 'sparse_categorical_accuracy'"
@@ -113,7 +114,7 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
     def __init__(
         self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None
     ):
-        self.k = _checked_k(k)
+        self.k = positive_int(k, "k")
         super().__init__(top_k_categorical_accuracy, name, dtype, k=self.k)
 
 
@@ -123,13 +124,13 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
     def __init__(
         self, k: int = 5, name: str | None = "sparse_top_k_categorical_accuracy", dtype: Any = None
     ):
-        self.k = _checked_k(k)
+        self.k = positive_int(k, "k")
         super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=self.k)
 
 
 def _in_top_k(labels: Any, y_pred: Any, k: int) -> Any:
     """Whether fewer than k predictions are larger than the label's; never for one that is NaN."""
-    if not _checked_k(k) <= y_pred.shape[-1]:
+    if positive_int(k, "k") > y_pred.shape[-1]:
         raise ValueError(f"k: expected at most the {y_pred.shape[-1]} classes, got {k}")
     labels = labels.astype(np.int64)[..., np.newaxis]
     of_label = np.take_along_axis(y_pred, labels, axis=-1)
@@ -148,11 +149,3 @@ def _labels(y_true: Any, y_pred: Any, metric: str) -> tuple[Any, Any]:
             "'categorical_accuracy'"
         )
     return labels, y_pred
-
-
-def _checked_k(k: Any) -> int:
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
-        raise TypeError(f"k: expected an int, got {k!r}")
-    if k < 1:
-        raise ValueError(f"k: expected at least 1, got {k}")
-    return int(k)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from minicnn import backend
+from minicnn.configurable import Configurable, dtype_name, plain
 from minicnn.losses.targets import as_array, as_floating, match_rank
 
 
-class Metric:
+class Metric(Configurable):
     """A figure that is reported, over all batches since the last reset. Write your own like this:
 
     >>> class LargestError(Metric):
@@ -39,6 +40,8 @@ class Metric:
             computed: on a GPU no number is fetched before somebody looks at the result.
     """
 
+    keras_module = "keras.metrics"
+
     def __init__(self, name: str | None = None, dtype: Any = None):
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name: expected a str, got {name!r}")
@@ -46,6 +49,17 @@ class Metric:
         self.dtype = None if dtype is None else np.dtype(dtype)
         self.ops = backend.current()
         self.totals: dict[str, Any] = {}
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor, as plain data."""
+        config = super().get_config()
+        return config if self.dtype is not None else {k: v for k, v in config.items() if k != "dtype"}
+
+    @classmethod
+    def from_config(cls, config: Any) -> Metric:
+        if isinstance(config, dict) and "dtype" in config:
+            config = {**config, "dtype": dtype_name(config["dtype"])}
+        return super().from_config(config)
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Take one batch into account."""
@@ -150,6 +164,9 @@ class MeanMetricWrapper(Mean):
         Metric.__init__(self, name, dtype)
         self.fn = fn
         self.kwargs = kwargs
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **plain(self.kwargs)}
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         values = self.fn(as_array(y_true), as_floating(y_pred), **self.kwargs)

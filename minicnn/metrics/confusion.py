@@ -18,6 +18,7 @@ import numpy as np
 from minicnn.backend import epsilon
 from minicnn.losses.targets import align_sample_weight, as_array
 from minicnn.metrics.base import Metric, divide_no_nan, same_shape
+from minicnn.shapes import positive_int
 from minicnn.validation import number
 
 # Predictions that are not among the top k are moved down here, below every threshold.
@@ -84,8 +85,11 @@ class ThresholdMetric(Metric):
         dtype: Any = None,
     ):
         super().__init__(name, dtype)
-        self.top_k = _checked_int(top_k, "top_k", 1)
-        self.class_id = _checked_int(class_id, "class_id", 0)
+        self.given_thresholds = thresholds
+        self.top_k = None if top_k is None else positive_int(top_k, "top_k")
+        if class_id is not None and (isinstance(class_id, bool) or not isinstance(class_id, int)):
+            raise TypeError(f"class_id: expected an int or None, got {class_id!r}")
+        self.class_id = class_id
         if thresholds is None:
             self.thresholds = [0.5 if top_k is None else FAR_BELOW]
         else:
@@ -94,13 +98,16 @@ class ThresholdMetric(Metric):
         if not self.thresholds:
             raise ValueError("thresholds: expected at least one, got an empty list")
 
+    def argument_value(self, name: str) -> Any:
+        return self.given_thresholds if name == "thresholds" else super().argument_value(name)
+
     def counts(self, y_true: Any, y_pred: Any, sample_weight: Any) -> dict[str, Any]:
         """The four counts of one batch."""
         y_true, y_pred = same_shape(y_true, y_pred, self.name, _ONE_HOT_HINT)
         if self.top_k is not None:
             y_pred = np.where(_is_in_top_k(y_pred, self.top_k), y_pred, FAR_BELOW)
         if self.class_id is not None:
-            if y_pred.ndim < 2 or self.class_id >= y_pred.shape[-1]:
+            if y_pred.ndim < 2 or not 0 <= self.class_id < y_pred.shape[-1]:
                 raise ValueError(
                     f"class_id: predictions of shape {y_pred.shape} have no column {self.class_id}"
                 )
@@ -175,6 +182,8 @@ class AUC(Metric):
     np.float32(0.75)
     """
 
+    keras_only = {"multi_label": (False,), "num_labels": (None,), "label_weights": (None,)}
+
     def __init__(
         self,
         num_thresholds: int = 200,
@@ -186,8 +195,11 @@ class AUC(Metric):
         from_logits: bool = False,
     ):
         super().__init__(name, dtype)
+        self.given_thresholds = thresholds
         if thresholds is None:
-            inner = np.linspace(0, 1, _checked_int(num_thresholds, "num_thresholds", 2))[1:-1]
+            if positive_int(num_thresholds, "num_thresholds") < 2:
+                raise ValueError(f"num_thresholds: expected at least 2, got {num_thresholds}")
+            inner = np.linspace(0, 1, num_thresholds)[1:-1]
         else:
             inner = np.sort([number(one, "thresholds", "[0, 1]") for one in thresholds])
         # The outer two are a little outside, so that a prediction of 0 lies above the first.
@@ -197,6 +209,9 @@ class AUC(Metric):
         methods = ("interpolation", "minoring", "majoring")
         self.summation_method = _one_of(methods, summation_method, "summation_method")
         self.from_logits = bool(from_logits)
+
+    def argument_value(self, name: str) -> Any:
+        return self.given_thresholds if name == "thresholds" else super().argument_value(name)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_true, y_pred = same_shape(y_true, y_pred, self.name, _ONE_HOT_HINT)
@@ -241,16 +256,6 @@ def _is_in_top_k(y_pred: Any, k: int) -> Any:
     best = np.argsort(-y_pred, axis=-1, kind="stable")[..., :k]
     places = np.arange(y_pred.shape[-1], like=y_pred)
     return np.any(best[..., np.newaxis] == places, axis=-2)
-
-
-def _checked_int(value: Any, name: str, minimum: int) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name}: expected an int, got {value!r}")
-    if value < minimum:
-        raise ValueError(f"{name}: expected at least {minimum}, got {value}")
-    return int(value)
 
 
 def _one_of(allowed: Sequence[str], value: Any, name: str) -> str:

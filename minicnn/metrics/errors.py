@@ -18,6 +18,9 @@ class LossMetric(Mean):
         super().__init__(name, dtype)
         self.loss = loss
 
+    def argument_value(self, name: str) -> Any:
+        return getattr(self if name in ("name", "dtype") else self.loss, name)
+
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         self.loss.ops = self.ops
         y_pred = as_floating(y_pred)

@@ -7,6 +7,7 @@ gradients of its weights at each call.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -252,6 +253,10 @@ def _sort(
             parent = id(tensor.node)
             depth[parent] = max(depth.get(parent, 0), depth[id(node)] + 1)
     keys = sorted(layers, key=lambda key: (-layer_depth[key], index[key]))
+    names = Counter(layer.name for layer in layers.values())
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise ValueError(f"layers: names in a model must differ, got several layers named {twice}")
     return order, [layers[key] for key in keys]
 
 

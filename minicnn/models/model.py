@@ -9,13 +9,14 @@ from typing import Any
 from minicnn import backend
 from minicnn.layers.base import Layer
 from minicnn.models.graph import Graph, Tape, common_ops
+from minicnn.models.saved import Saved
 from minicnn.models.summary import print_summary
 from minicnn.models.training import Trainer
 from minicnn.symbolic import SymbolicTensor
 from minicnn.variables import Variable
 
 
-class Model(Trainer, Layer):
+class Model(Saved, Trainer, Layer):
     """A network drawn by calling layers on symbolic tensors. A model is a layer, too: it can be
     called on tensors and stand inside another model.
 
@@ -37,6 +38,8 @@ class Model(Trainer, Layer):
     2610
     """
 
+    keras_module = "keras.src.models.functional"
+    keras_class = "Functional"
     can_skip_input_gradient = True
     graph: Graph | None
 

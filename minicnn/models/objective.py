@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -48,9 +49,9 @@ class Objective:
             if one is not None:
                 one.ops = ops
         weights = _per_output(loss_weights, output_names, "loss_weights")
-        self.loss_weights = [1.0 if weight is None else float(weight) for weight in weights]
-        self.plain = Scores(_metric_lists(metrics, output_names), output_names)
-        self.weighted = Scores(_metric_lists(weighted_metrics, output_names), output_names)
+        self.loss_weights = [1.0 if weight is None else _factor(weight) for weight in weights]
+        self.plain = Scores(_metric_lists(metrics, output_names), output_names, ops)
+        self.weighted = Scores(_metric_lists(weighted_metrics, output_names), output_names, ops)
         self.total = Mean(name="loss")
         self.parts = [Mean(name=f"{name}_loss") for name in output_names]
         self.heads = [self._head(index) for index in range(len(output_names))]
@@ -67,7 +68,7 @@ class Objective:
             and layer.activity_regularizer is None
             and not loss.from_logits
             and loss.fused_activation == layer.activation.name
-            and getattr(layer.activation, "axis", -1) == -1
+            and layer.activation.parameters.get("axis", -1) == -1
         )
         return step if fits else None
 
@@ -140,9 +141,10 @@ class Objective:
             for tracker, loss in zip(self.parts, self.losses, strict=True):
                 if loss is not None:
                     result[tracker.name] = tracker.result()
-        result |= self.plain.results()
-        for name, value in self.weighted.results().items():
-            result[f"weighted_{name}" if name in result else name] = value
+        for name, value in self.plain.results():
+            result[_numbered(name, result)] = value
+        for name, value in self.weighted.results():
+            result[_numbered(f"weighted_{name}" if name in result else name, result)] = value
         return result
 
 
@@ -152,10 +154,11 @@ class Scores:
     Args:
         requested: for every output the list of its metrics, as given to ``compile``.
         names: the names of the outputs.
+        ops: the floor that computes.
     """
 
-    def __init__(self, requested: list[list[Any]], names: list[str]):
-        self.requested, self.names = requested, names
+    def __init__(self, requested: list[list[Any]], names: list[str], ops: Any):
+        self.requested, self.names, self.ops = requested, names, ops
         for one in (one for metrics in requested for one in metrics):
             resolve(one, None, (None, 1), (None, 1))  # raises if there is no such metric
         self.metrics: list[list[Metric]] = []
@@ -173,16 +176,36 @@ class Scores:
                     self.requested, losses, targets, ys, strict=True
                 )
             ]
+            for metric in self:
+                metric.ops = self.ops
         for metrics, target, y, weight in zip(self.metrics, targets, ys, weights, strict=True):
             for metric in metrics:
                 metric.update_state(target, y, weight)
 
-    def results(self) -> dict[str, Any]:
-        return {
-            f"{name}_{metric.name}" if len(self.names) > 1 else metric.name: metric.result()
+    def results(self) -> list[tuple[str, Any]]:
+        """Name and value of each, in order; names begin with the output's if there are several."""
+        return [
+            (f"{name}_{metric.name}" if len(self.names) > 1 else metric.name, metric.result())
             for name, metrics in zip(self.names, self.metrics, strict=False)
             for metric in metrics
-        }
+        ]
+
+
+def _factor(weight: Any) -> float:
+    if not isinstance(weight, Real):
+        raise TypeError(
+            f"loss_weights: expected a number for each output, got {weight!r} (metrics are the "
+            "fourth argument of compile: write metrics=[...])"
+        )
+    return float(weight)
+
+
+def _numbered(name: str, taken: dict[str, Any]) -> str:
+    """``name``, or ``name_1``, ``name_2``, ... where two metrics have one name."""
+    number = 0
+    while (f"{name}_{number}" if number else name) in taken:
+        number += 1
+    return f"{name}_{number}" if number else name
 
 
 def _per_output(given: Any, names: list[str], argument: str) -> list[Any]:

@@ -31,6 +31,9 @@ class Sequential(Model):
     23860
     """
 
+    keras_module = "keras"
+    keras_class = "Sequential"
+
     def __init__(self, layers: Any = None, *, name: str | None = None, trainable: bool = True):
         Layer.__init__(self, name=name, trainable=trainable)
         self._init_training()
@@ -62,6 +65,22 @@ class Sequential(Model):
                 "or call it on data first"
             )
         return self.graph
+
+    @property
+    def chain(self) -> list[Layer]:
+        """The layers, with the input layer."""
+        return list(self._chain)
+
+    def adopt(self, chain: list[Layer], output: SymbolicTensor | None) -> None:
+        """Take layers that stand in a chain already, all at once.
+
+        Args:
+            chain: the layers; the first is an input layer if they have been called on each other.
+            output: that of the last layer then, else ``None``.
+        """
+        self._chain = chain
+        if output is not None and self.layers:
+            self._connect([chain[0].output], [output])
 
     def add(self, layer: Any) -> None:
         """Put a layer at the end."""

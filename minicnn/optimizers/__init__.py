@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minicnn.configurable import deserialize
 from minicnn.optimizers import schedules
 from minicnn.optimizers.adam import Adam, Adamax, AdamW, Lion, Nadam
 from minicnn.optimizers.adaptive import Adadelta, Adagrad, RMSprop
@@ -37,7 +38,11 @@ _TABLE: dict[str, type[Optimizer]] = {
 
 
 def get(identifier: Any) -> Optimizer:
-    """The optimizer that ``identifier`` names: a name in any case, an optimizer, or its class.
+    """The optimizer that ``identifier`` names.
+
+    Args:
+        identifier: a name in any case, an optimizer, its class, or Keras's dict form of one (see
+            ``minicnn.configurable``).
 
     Raises:
         ValueError: if there is no optimizer of that name.
@@ -50,6 +55,8 @@ def get(identifier: Any) -> Optimizer:
         return identifier
     if isinstance(identifier, str):
         return lookup(_TABLE, identifier, "optimizer")()
+    if isinstance(identifier, dict):
+        return deserialize(identifier, _TABLE, "keras.optimizers", "optimizer", Optimizer)
     if isinstance(identifier, type) and issubclass(identifier, Optimizer):
         return identifier()
     raise TypeError(f"optimizer: expected a name or an optimizer, got {identifier!r}")

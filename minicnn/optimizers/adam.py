@@ -135,7 +135,7 @@ class Nadam(Optimizer):
         """The momentum of step t, mu_t = beta_1 (1 - 0.96^t / 2): it grows (Dozat, 2016)."""
         return self.beta_1 * (1 - 0.5 * 0.96**t)
 
-    def _momentum_product(self, t: int) -> float:
+    def momentum_product(self, t: int) -> float:
         """mu_1 mu_2 ... mu_t, continued from the last step's where that is known."""
         known, product = self._product_at
         if known > t:
@@ -158,7 +158,7 @@ class Nadam(Optimizer):
             t,
             mu=self.momentum_at(t),
             mu_next=self.momentum_at(t + 1),
-            mu_product=self._momentum_product(t),
+            mu_product=self.momentum_product(t),
         )
 
 

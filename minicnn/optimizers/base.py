@@ -10,14 +10,15 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minicnn import backend
-from minicnn.schedules import LearningRateSchedule
+from minicnn.configurable import Configurable, serialize
+from minicnn.schedules import LearningRateSchedule, from_dict
 from minicnn.validation import number
 from minicnn.variables import ParameterVector, Variable
 
 LearningRate: TypeAlias = "float | LearningRateSchedule | Callable[[], float]"
 
 
-class Optimizer:
+class Optimizer(Configurable):
     """The base class. Write your own with ``slot_values`` and ``update``.
 
     >>> class SignDescent(Optimizer):
@@ -48,6 +49,15 @@ class Optimizer:
             ``global_clipnorm`` is given.
         TypeError: if something is not a number.
     """
+
+    keras_module = "keras.optimizers"
+    keras_only = {
+        "use_ema": (False,),
+        "ema_momentum": None,
+        "ema_overwrite_frequency": None,
+        "gradient_accumulation_steps": (None,),
+        "loss_scale_factor": (None,),
+    }
 
     def __init__(
         self,
@@ -112,6 +122,23 @@ class Optimizer:
                 "the optimizer a number when you make it, or set another schedule"
             )
         self._learning_rate = _checked_rate(value)
+
+    @property
+    def schedule(self) -> LearningRateSchedule | None:
+        """The schedule that the learning rate follows, if it does."""
+        rate = self._learning_rate
+        return rate if isinstance(rate, LearningRateSchedule) else None
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor, with the present learning rate."""
+        rate = self.learning_rate if self.schedule is None else serialize(self.schedule)
+        return {**super().get_config(), "learning_rate": rate}
+
+    @classmethod
+    def from_config(cls, config: Any) -> Optimizer:
+        if isinstance(config, dict) and isinstance(config.get("learning_rate"), dict):
+            config = {**config, "learning_rate": from_dict(config["learning_rate"])}
+        return super().from_config(config)
 
     # -- the step -----------------------------------------------------------------------------
 

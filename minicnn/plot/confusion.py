@@ -58,7 +58,7 @@ def confusion_matrix(
     """
     from matplotlib.colors import PowerNorm
 
-    from minicnn.plot.display import Figure, text_colour
+    from minicnn.plot.display import COLOUR_BAR, Figure, text_colour
 
     true = as_labels(y_true, "y_true")
     predicted, _ = as_predictions(y_pred)
@@ -79,7 +79,8 @@ def confusion_matrix(
     with_numbers = n <= MOST_CLASSES_WITH_NUMBERS
     side = max(0.55 * n, 2) if with_numbers else max(0.1 * n, 8)
     longest = 0.08 * max(map(len, names))
-    figure = Figure(side + longest + 0.5, side + longest + 0.7)
+    bar = 0.0 if with_numbers else COLOUR_BAR
+    figure = Figure(side + longest + 0.6 + bar, side + longest + 0.8)
     axes = figure.subplots()
     picture = axes.imshow(values, cmap=cmap, norm=PowerNorm(0.5, 0, max(values.max(), 1e-9)))
     if with_numbers:

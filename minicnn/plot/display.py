@@ -13,11 +13,13 @@ from textwrap import fill
 from typing import Any
 
 import matplotlib.figure
+import numpy as np
 from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 
-# In inches: between the pictures of a grid, and for a colour bar.
+# In inches: between pictures and at the borders, and for a colour bar.
 GAP, COLOUR_BAR = 0.1, 0.9
 # In points: between a title and its picture, and the letters of a heading.
 TITLE_PADDING, HEADING_SIZE = 4, 11
@@ -33,7 +35,8 @@ class Figure(matplotlib.figure.Figure):
     """
 
     def __init__(self, width: float, height: float):
-        super().__init__(figsize=(width, height), layout="constrained")
+        super().__init__(figsize=(width, height))
+        self.set_layout_engine("constrained", w_pad=GAP, h_pad=GAP)
         FigureCanvasAgg(self)
 
     def _repr_png_(self) -> bytes:
@@ -139,7 +142,7 @@ def _in_notebook() -> bool:
 
 def text_colour(background: Any) -> str:
     """Black or white, whichever is read more easily on a background colour."""
-    from matplotlib.colors import to_rgb
-
-    r, g, b = to_rgb(background)
-    return "black" if 0.299 * r + 0.587 * g + 0.114 * b > 0.5 else "white"
+    # The relative luminance of WCAG 2, and where its contrast to black and to white is the same.
+    linear = ((np.array(to_rgb(background)) + 0.055) / 1.055) ** 2.4
+    luminance = linear @ [0.2126, 0.7152, 0.0722]
+    return "black" if luminance > 0.179 else "white"

@@ -1,0 +1,110 @@
+"""What a model can do with files. How they are written and read stands in ``minicnn/saving``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from minicnn.variables import ParameterVector
+
+Path = str | os.PathLike[str]
+M = TypeVar("M", bound="Saved")
+
+
+class Saved:
+    """Mixed into ``Model``."""
+
+    def save(self, filepath: Path, overwrite: bool = True) -> None:
+        """Write the whole model into a ``.keras`` file, which Keras 3 opens, too.
+
+        It holds the layers, the weights, what ``compile`` was told, and where the training stands:
+        the optimizer's memory and the random numbers to come. ``minicnn.models.load_model`` reads
+        it. The file is there as a whole or not at all, whatever happens meanwhile.
+
+        Args:
+            filepath: ends in ``.keras``.
+            overwrite: whether a file of that name may be replaced.
+
+        Raises:
+            ValueError: if the name has another ending, or two layers have one name.
+            TypeError: if something in the model cannot be written down, such as a lambda.
+            FileExistsError: if ``overwrite`` is off and there is such a file.
+        """
+        from minicnn import saving
+
+        saving.save_model(self, filepath, overwrite)
+
+    def save_weights(self, filepath: Path, overwrite: bool = True) -> None:
+        """Write the weights, and the optimizer's memory if there is one, into a ``.weights.h5``
+        file, as Keras does.
+
+        Args:
+            filepath: ends in ``.weights.h5``.
+            overwrite: whether a file of that name may be replaced.
+        """
+        from minicnn import saving
+
+        saving.save_weights(self, filepath, overwrite)
+
+    def load_weights(
+        self, filepath: Path, skip_mismatch: bool = False, by_name: bool = False
+    ) -> None:
+        """Read weights from a file into this model.
+
+        Args:
+            filepath: a ``.weights.h5`` or ``.keras`` file, or an ``.h5`` file of Keras 2.
+            skip_mismatch: leave layers alone, with a warning, whose weights have other shapes.
+            by_name: take the weights of those layers whose names stand in the file, wherever they
+                are; by default the layers must be the same, in the same order.
+
+        Raises:
+            ValueError: if the weights do not fit, or the file is broken; the model is unchanged.
+        """
+        from minicnn import saving
+
+        saving.load_weights(self, filepath, skip_mismatch, by_name)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The layers and how they are connected, without weights, as JSON.
+        ``minicnn.models.model_from_json`` reads it.
+
+        Args:
+            kwargs: passed on to ``json.dumps``, such as ``indent=2``.
+        """
+        from minicnn import saving
+
+        return saving.to_json(self, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The layers and how they are connected, as plain data."""
+        from minicnn.saving.write_config import model_config
+
+        return model_config(self)
+
+    @classmethod
+    def from_config(cls: type[M], config: Mapping[str, Any]) -> M:
+        """A model from what :meth:`get_config` gave, with new weights.
+
+        Raises:
+            ValueError: if it does not describe one.
+        """
+        from minicnn.saving.read_config import Reader
+
+        return Reader().model(cls, config)
+
+    # -- what files keep of it ----------------------------------------------------------------
+
+    @property
+    def compile_arguments(self) -> dict[str, Any] | None:
+        """What ``compile`` was told, but the optimizer; ``None`` before that."""
+        return self._compiled
+
+    def prepare_training(self) -> ParameterVector:
+        """All trainable weights as one vector, and the optimizer's slots beside it."""
+        self._prepare_training()
+        return self._parameters
+
+    def freeze_flag(self) -> None:
+        """Say that the model is not trainable, without saying so to its layers."""
+        self._trainable = False

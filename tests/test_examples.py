@@ -1,0 +1,65 @@
+"""The examples run from top to bottom, on small made-up data in the place of the real."""
+
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+PICTURES = {
+    "lesson1_mnist": 4,
+    "lesson2_lenet": 6,
+    "lesson3_cifar10": 8,
+    "lesson4_inside": 4,
+    "lesson5_mini_alexnet": 6,
+}
+
+
+@pytest.fixture(scope="module")
+def data_folder(tmp_path_factory):
+    """A cache folder with an mnist.npz and a cifar10.npz of a few random pictures."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for name, shape, labels in (("mnist", (28, 28), ()), ("cifar10", (32, 32, 3), (1,))):
+        arrays = {}
+        for part, count in (("train", 130), ("test", 70)):
+            arrays[f"x_{part}"] = rng.integers(0, 256, (count, *shape), np.uint8)
+            arrays[f"y_{part}"] = rng.permutation(np.arange(count) % 10).astype(np.uint8)
+            arrays[f"y_{part}"] = arrays[f"y_{part}"].reshape(count, *labels)
+        np.savez(folder / f"{name}.npz", **arrays)
+    return folder
+
+
+@pytest.mark.parametrize("lesson", list(PICTURES))
+def test_a_lesson(lesson, data_folder, tmp_path):
+    for script in ("common.py", f"{lesson}.py"):
+        (tmp_path / script).write_text((EXAMPLES / script).read_text(encoding="utf-8"), "utf-8")
+    environment = {**os.environ, "MINICNN_DATA": str(data_folder), "MPLBACKEND": "Agg"}
+    result = subprocess.run(
+        [sys.executable, tmp_path / f"{lesson}.py", "--epochs", "1", "--images", "130"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=280,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "Warning" not in result.stderr
+    pictures = list((tmp_path / "output").iterdir())
+    assert len(pictures) >= PICTURES[lesson]
+    assert all(picture.stat().st_size > 1000 for picture in pictures)
+
+
+def test_the_quickstart_reads_at_least_97_percent_of_the_digits(tmp_path):
+    script = tmp_path / "quickstart.py"
+    script.write_text((EXAMPLES / "quickstart.py").read_text(encoding="utf-8"), "utf-8")
+    namespace = runpy.run_path(str(script))
+    assert namespace["accuracy"] >= 0.97
+    for picture in ("quickstart_history.png", "quickstart_digits.png"):
+        assert (tmp_path / picture).stat().st_size > 5000
