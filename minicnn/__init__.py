@@ -31,6 +31,7 @@ _MODULES = (
     "plot",
     "random",
     "regularizers",
+    "saving",
     "schedules",
     "utils",
 )
@@ -41,6 +42,7 @@ _NAMES = {
     "Sequential": "minicnn.models",
     "Variable": "minicnn.variables",
     "gradient_check": "minicnn.checking",
+    "trace": "minicnn.tracing",
 }
 __all__ = ["__version__", *_MODULES, *_NAMES]
 

@@ -35,7 +35,7 @@ FLOORS = [
     {"minicnn.layers", "minicnn.symbolic"},
     {"minicnn.models"},
     {"minicnn.saving"},
-    {"minicnn.checking"},
+    {"minicnn.checking", "minicnn.tracing"},
     {"minicnn.plot"},
 ]
 # These stand beside the house: data and callbacks know nothing of layers, and the other way round.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 from typing import Any
 
@@ -113,6 +114,11 @@ class Layer(Configurable):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the output (batch first), from that of the input."""
         return input_shape
+
+    def flops(self, input_shape: Any, output_shape: Any) -> int:
+        """Floating-point operations of one forward pass; an addition counts one, a multiplication
+        another. By default one for each element of the output."""
+        return math.prod(output_shape)
 
     # -- weights ------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minicnn import constraints, initializers, regularizers
@@ -65,6 +66,11 @@ class KernelLayer(ActivatedLayer):
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
+
+    def flops(self, input_shape: Any, output_shape: Any) -> int:
+        """Each weight of a kernel is multiplied and added once at each place of the output."""
+        kernels = sum(w.size for w in self.weights if w is not self.bias)
+        return 2 * math.prod(output_shape[:-1]) * kernels
 
     def kernel_and_bias(self) -> tuple[Any, Any]:
         """The arrays (W, b), with ``None`` for b where there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minicnn.layers.base import Layer
@@ -34,6 +35,10 @@ class Pooling2D(WindowLayer):
         strides = pool_size if strides is None else strides
         self.set_window("pool_size", pool_size, strides, padding, data_format=data_format)
         self.pool_size = self.window
+
+    def flops(self, input_shape: Any, output_shape: Any) -> int:
+        """Each pixel of a window is compared, or added, once."""
+        return math.prod(output_shape) * math.prod(self.window)
 
 
 class MaxPooling2D(Pooling2D):

@@ -89,6 +89,10 @@ class Conv2DTranspose(WindowLayer, KernelLayer):
         super().build(input_shape)
         self.add_kernel_and_bias((*self.kernel_size, self.filters, self.channels), self.filters)
 
+    def flops(self, input_shape: Any, output_shape: Any) -> int:
+        """The kernels are laid down once at each place of the input."""
+        return super().flops(output_shape, input_shape)
+
     def preactivation(self, x: Any, training: bool) -> tuple[Any, Any]:
         W, b = self.kernel_and_bias()
         z = self.ops.conv2d_transpose(
