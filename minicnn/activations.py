@@ -361,7 +361,11 @@ def get(identifier: Any) -> Activation:
     if isinstance(identifier, str):
         return lookup(_TABLE, identifier, "activation")
     if isinstance(identifier, dict):
-        return get(deserialize(identifier, _TABLE, "keras.activations", "activation", Activation))
+        return get(
+            deserialize(
+                identifier, _TABLE, "keras.activations", "activation", Activation, functions=True
+            )
+        )
     is_class = isinstance(identifier, type)
     if is_class and issubclass(identifier, Activation):
         return identifier()

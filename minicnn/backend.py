@@ -7,13 +7,17 @@ the model is built and stays with it: :func:`use` decides about models that are 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from collections import Counter
 from types import ModuleType
 
 from minicnn.registry import lookup, snake_case
+from minicnn.shapes import positive_int
 
-FLOORS = {"numpy": "minicnn.backends.numpy"}
+FLOORS = {"numpy": "minicnn.backends.numpy", "numba": "minicnn.backends.numba"}
+
+NEEDED = {"minicnn.backends.numba": ("numba", "scipy")}
 
 _current: ModuleType | None = None
 _names: Counter[str] = Counter()
@@ -24,22 +28,38 @@ def use(name: str) -> None:
     """Choose the floor for all that is built from now on.
 
     Args:
-        name: ``"numpy"``.
+        name: ``"numpy"``, the textbook, or ``"numba"``, the same compiled for the cores of a CPU.
 
     Raises:
         ValueError: if there is no floor of that name.
+        ImportError: if a package that it needs is missing.
     """
     global _current
     if not isinstance(name, str):
         raise TypeError(f"name: expected a str such as 'numpy', got {name!r}")
-    _current = importlib.import_module(lookup(FLOORS, name, "backend"))
+    module = lookup(FLOORS, name, "backend")
+    missing = _missing(module)
+    if missing:
+        raise ImportError(
+            f"backend {name!r} needs {' and '.join(missing)}: pip install {missing[0]}"
+        )
+    _current = importlib.import_module(module)
 
 
 def current() -> ModuleType:
-    """The floor in use, as a module of operations; ``MINICNN_BACKEND`` names the first one."""
+    """The floor in use, as a module of operations.
+
+    The first one is what ``MINICNN_BACKEND`` names.
+    """
     if _current is None:
         use(os.environ.get("MINICNN_BACKEND") or "numpy")
     return _current
+
+
+def _missing(module: str) -> list[str]:
+    """The packages that a floor needs and that are not installed; nothing is imported."""
+    needed = NEEDED.get(module, ())
+    return [package for package in needed if importlib.util.find_spec(package) is None]
 
 
 def name() -> str:
@@ -51,6 +71,36 @@ def name() -> str:
     'numpy'
     """
     return current().__name__.rpartition(".")[2]
+
+
+def set_threads(n: int | None = None) -> None:
+    """Choose how many cores the ``"numba"`` floor computes on.
+
+    What it computes does not depend on their number, to the last bit.
+
+    Args:
+        n: how many; by default all that this process may use (its affinity, and the limit of the
+            container that it runs in).
+
+    Raises:
+        TypeError, ValueError: if ``n`` is not a positive int.
+
+    >>> import minicnn
+    >>> minicnn.backend.set_threads(2)
+    >>> minicnn.backend.threads()
+    2
+    >>> minicnn.backend.set_threads()
+    """
+    from minicnn.backends.numba import threads
+
+    threads.workers = threads.usable_cores() if n is None else positive_int(n, "n")
+
+
+def threads() -> int:
+    """On how many cores the ``"numba"`` floor computes."""
+    from minicnn.backends.numba import threads
+
+    return threads.workers
 
 
 def floatx() -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -84,7 +84,7 @@ class Configurable:
             raise ValueError(f"config of {cls.__name__}: {error}") from error
 
 
-@lru_cache(maxsize=None)
+@cache
 def arguments(cls: type) -> dict[str, inspect.Parameter]:
     """The arguments of a class's constructor, including those that ``**kwargs`` passes on.
 
@@ -100,7 +100,9 @@ def arguments(cls: type) -> dict[str, inspect.Parameter]:
         if "__init__" not in vars(base):
             continue
         _, *parameters = inspect.signature(base.__init__).parameters.values()
-        own.append({p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)})
+        own.append(
+            {p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+        )
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     # What all have comes first, as in Keras; where both have an argument, the subclass's counts.
@@ -117,7 +119,7 @@ def checked_config(cls: type[Configurable], config: Any) -> dict[str, Any]:
         ValueError: if it is no dict of arguments of ``cls``, or a value is of the wrong type.
     """
     if not isinstance(config, Mapping):
-        raise ValueError(f"config of {cls.__name__}: expected a dict, got {_short(config)}")
+        raise ValueError(f"config of {cls.__name__}: expected a dict, got {short(config)}")
     known = arguments(cls)
     ignored: dict[str, tuple[Any, ...] | None] = {}
     for base in reversed(cls.__mro__):
@@ -129,13 +131,13 @@ def checked_config(cls: type[Configurable], config: Any) -> dict[str, Any]:
             result[name] = value
         elif name not in ignored:
             raise ValueError(
-                f"config of {cls.__name__}: unknown argument {_short(name)}; there are "
+                f"config of {cls.__name__}: unknown argument {short(name)}; there are "
                 f"{', '.join(known) or 'none'}"
             )
         elif ignored[name] is not None and not any(value is v or value == v for v in ignored[name]):
             raise ValueError(
                 f"{name} of {cls.__name__}: minicnn has no such option; expected "
-                f"{' or '.join(map(repr, ignored[name]))}, got {_short(value)}"
+                f"{' or '.join(map(repr, ignored[name]))}, got {short(value)}"
             )
     missing = [
         name
@@ -171,7 +173,7 @@ def check_type(value: Any, annotation: Any, name: str) -> None:
         for part in parts
     )
     if not fits:
-        raise ValueError(f"{name}: expected {annotation}, got {_short(value)}")
+        raise ValueError(f"{name}: expected {annotation}, got {short(value)}")
 
 
 # -- nested objects ---------------------------------------------------------------------------
@@ -256,10 +258,10 @@ def dtype_name(value: Any) -> str | None:
     if isinstance(value, Mapping):
         name, config, _ = form(value, "dtype")
         if name not in ("DTypePolicy", "FloatDTypePolicy") or not isinstance(config, Mapping):
-            raise ValueError(f"dtype: minicnn has no {_short(name)}")
+            raise ValueError(f"dtype: minicnn has no {short(name)}")
         value = config.get("name")
     if not isinstance(value, (str, type(None))):
-        raise ValueError(f"dtype: expected a name such as 'float32', got {_short(value)}")
+        raise ValueError(f"dtype: expected a name such as 'float32', got {short(value)}")
     return value
 
 
@@ -273,7 +275,8 @@ def deserialize(
     table: Mapping[str, Any],
     module: str | tuple[str, ...],
     kind: str,
-    base: type | None = None,
+    base: type,
+    functions: bool = False,
 ) -> Any:
     """The object that data in Keras's form describes.
 
@@ -283,6 +286,7 @@ def deserialize(
         module: in which Keras has them; several are allowed.
         kind: what is looked for, for messages ("initializer", "loss", ...).
         base: what a custom class must be derived from.
+        functions: whether ``table`` may be asked for a function, too, by the function's name.
 
     Raises:
         ValueError: if it describes nothing of the kind.
@@ -292,15 +296,18 @@ def deserialize(
     if custom is not None:
         if not inspect.isclass(custom):
             return custom
-        if base is not None and not issubclass(custom, base):
+        if not issubclass(custom, base):
             raise ValueError(f"{kind}: {custom.__name__} is no {base.__name__}")
         return custom.from_config(config)
     modules = (module,) if isinstance(module, str) else module
     if name == "function":
-        if data.get("module") not in ("builtins", *modules) or not isinstance(config, str):
+        known = functions and data.get("module") in ("builtins", *modules)
+        if not known or not isinstance(config, str):
             raise ValueError(unknown(data, kind))
         return lookup(table, config, kind)
-    classes = {cls.keras_class or cls.__name__: cls for cls in table.values() if isinstance(cls, type)}
+    classes = {
+        cls.keras_class or cls.__name__: cls for cls in table.values() if isinstance(cls, type)
+    }
     if data.get("module") not in modules or name not in classes or registered not in (None, name):
         raise ValueError(unknown(data, kind))
     return classes[name].from_config(config)
@@ -313,10 +320,10 @@ def form(data: Any, kind: str) -> tuple[str, Any, str | None]:
         ValueError: if it is not in that form.
     """
     if not isinstance(data, Mapping):
-        raise ValueError(f"{kind}: expected an object, got {_short(data)}")
+        raise ValueError(f"{kind}: expected an object, got {short(data)}")
     name, registered = data.get("class_name"), data.get("registered_name")
     if not isinstance(name, str) or not isinstance(registered, (str, type(None))):
-        raise ValueError(f"{kind}: expected an object with a class_name, got {_short(data)}")
+        raise ValueError(f"{kind}: expected an object with a class_name, got {short(data)}")
     config = data.get("config")
     return name, {} if config is None else config, registered
 
@@ -324,8 +331,8 @@ def form(data: Any, kind: str) -> tuple[str, Any, str | None]:
 def unknown(data: Mapping[str, Any], kind: str) -> str:
     """What to say about an object that minicnn does not have."""
     name, config, registered = form(data, kind)
-    name = _short(config if name == "function" else name)
-    where = f" of {_short(data.get('module'))}"
+    name = short(config if name == "function" else name)
+    where = f" of {short(data.get('module'))}"
     hint = ""
     if not str(data.get("module")).startswith("keras"):
         hint = (
@@ -333,7 +340,7 @@ def unknown(data: Mapping[str, Any], kind: str) -> str:
             "minicnn.saving.register_keras_serializable"
         )
     if registered not in (None, name):
-        where += f" (registered as {_short(registered)})"
+        where += f" (registered as {short(registered)})"
     return f"{kind}: minicnn has no {name}{where}{hint}"
 
 
@@ -341,7 +348,9 @@ def _writes_its_own_config(cls: type) -> bool:
     return not is_builtin(cls.get_config)
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
     """A value for a message, which may come from a file with anything in it."""
-    text = ascii(value) if isinstance(value, (str, int, float, type(None))) else type(value).__name__
+    text = (
+        ascii(value) if isinstance(value, (str, int, float, type(None))) else type(value).__name__
+    )
     return text if len(text) <= 80 else f"{text[:80]}..."

@@ -29,6 +29,25 @@ def fresh_seed() -> int:
     return int(_seeds.spawn(1)[0].generate_state(1, np.uint64)[0])
 
 
+def get_state() -> tuple[int, int]:
+    """What :func:`fresh_seed` will give: the global seed, and how many were taken from it."""
+    return int(_seeds.entropy), _seeds.n_children_spawned  # type: ignore[arg-type]
+
+
+def set_state(state: tuple[int, int]) -> None:
+    """Go on from a state that :func:`get_state` gave.
+
+    >>> state = get_state()
+    >>> seed = fresh_seed()
+    >>> set_state(state)
+    >>> fresh_seed() == seed
+    True
+    """
+    global _seeds
+    entropy, taken = state
+    _seeds = np.random.SeedSequence(entropy, n_children_spawned=taken)
+
+
 class SeedGenerator:
     """Pages of one stream: each :meth:`next` names the next page.
 

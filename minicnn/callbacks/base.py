@@ -13,7 +13,7 @@ The order of a training with validation::
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 Logs: TypeAlias = "dict[str, Any] | None"
@@ -36,10 +36,17 @@ class Callback:
     Attributes:
         model: the model that is being trained.
         params: ``{"epochs": ..., "steps": batches an epoch or None, "verbose": ...}``.
+        companions: all callbacks of the training, this one among them.
+        state: the names of attributes that decide what the callback will do next (numbers, texts,
+            and lists of arrays). ``BackupAndRestore`` keeps them.
+        runs_last: whether its hooks come after those of the callbacks that stand behind it.
     """
 
     model: Any = None
     params: dict[str, Any] | None = None
+    companions: Sequence[Callback] = ()
+    state: tuple[str, ...] = ()
+    runs_last = False
 
     # Whether the batch hooks take the logs as training has them. The progress bar does: it looks at
     # few of them, and looking at a number on a GPU means waiting for it.

@@ -43,8 +43,10 @@ class CallbackList:
         for wanted, kind in ((add_history, History), (add_progbar, ProgbarLogger)):
             if wanted and not any(isinstance(c, kind) for c in self.callbacks):
                 self.callbacks.append(kind())
+        self.callbacks.sort(key=lambda callback: callback.runs_last)
         self.history = next((c for c in self.callbacks if isinstance(c, History)), None)
         for callback in self.callbacks:
+            callback.companions = self.callbacks
             if model is not None:
                 callback.set_model(model)
             if params is not None:

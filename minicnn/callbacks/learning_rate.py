@@ -55,6 +55,8 @@ class ReduceLROnPlateau(MonitorCallback):
         min_lr: the learning rate gets no lower than this.
     """
 
+    state = ("best", "wait", "cooldown_counter")
+
     def __init__(
         self,
         monitor: str = "val_loss",

@@ -25,6 +25,8 @@ class EarlyStopping(MonitorCallback):
         start_from_epoch: the epochs before this one (from 0) do not count.
     """
 
+    state = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")
+
     def __init__(
         self,
         monitor: str = "val_loss",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import islice
 from typing import Any
@@ -47,6 +47,13 @@ class Dataset:
             the arrays hold there. Whatever only rearranges (shuffle, shard, take, ...) moves
             positions about without touching the arrays, and ``batch`` fetches all of its
             elements with one indexing.
+        parents: the datasets that it is made from.
+        generator: what its random order comes from, if it has one.
+
+    Attributes:
+        generators: those of the dataset and of all that it is made from. What they will draw
+            follows from their seeds and steps, so these are what there is to be kept of a
+            pipeline in order to go on with it later.
     """
 
     def __init__(
@@ -54,10 +61,15 @@ class Dataset:
         open_stream: Callable[[], Generator[Any, None, None]],
         length: float | None = None,
         rows: Any = None,
+        parents: Sequence[Dataset] = (),
+        generator: SeedGenerator | None = None,
     ):
         self._open_stream = open_stream
         self._length = length
         self._rows = rows
+        found = [one for parent in parents for one in parent.generators]
+        found += [] if generator is None else [generator]
+        self.generators = list({id(one): one for one in found}.values())
 
     # -- sources ------------------------------------------------------------------------------
 
@@ -138,7 +150,7 @@ class Dataset:
                 yield from streams.side_by_side(opened)
 
         lengths = [part._length for part in parts]
-        return Dataset(open_stream, None if None in lengths else min(lengths))
+        return Dataset(open_stream, None if None in lengths else min(lengths), parents=parts)
 
     # -- one element at a time ----------------------------------------------------------------
 
@@ -186,7 +198,7 @@ class Dataset:
                     yield seen[-1]
             kept = seen
 
-        return Dataset(open_stream, self._length)
+        return Dataset(open_stream, self._length, parents=[self])
 
     def prefetch(self, buffer_size: int) -> Dataset:
         """Fetches up to ``buffer_size`` elements ahead, in a background thread.
@@ -195,7 +207,7 @@ class Dataset:
         thread ends with the loop over the dataset, however that is left.
         """
         n = autotuned("buffer_size", buffer_size, _PREFETCHED)
-        return Dataset(lambda: prefetched(self.__iter__, n), self._length)
+        return Dataset(lambda: prefetched(self.__iter__, n), self._length, parents=[self])
 
     # -- in another order ---------------------------------------------------------------------
 
@@ -216,6 +228,7 @@ class Dataset:
         return self._rearranged(
             lambda items: streams.shuffled(items, buffer_size, only_page or pages.next()),
             self._length,
+            pages,
         )
 
     def take(self, count: int) -> Dataset:
@@ -256,6 +269,7 @@ class Dataset:
             lambda: streams.one_after_another(parts),
             None if None in lengths else sum(lengths),
             self._rows if same_rows else None,
+            [self, dataset],
         )
 
     def repeat(self, count: int | None = None) -> Dataset:
@@ -266,7 +280,7 @@ class Dataset:
         else:
             length = self._known(lambda n: n * times)
         open_stream = self._open_stream
-        return Dataset(lambda: streams.repeated(open_stream, times), length, self._rows)
+        return Dataset(lambda: streams.repeated(open_stream, times), length, self._rows, [self])
 
     # -- batches ------------------------------------------------------------------------------
 
@@ -288,6 +302,7 @@ class Dataset:
                 lambda items: map(make, streams.grouped(items, size, drop_remainder)),
             ),
             length,
+            parents=[self],
         )
 
     def unbatch(self) -> Dataset:
@@ -337,13 +352,22 @@ class Dataset:
         self, change: Callable[[Iterator[Any]], Iterator[Any]], length: float | None
     ) -> Dataset:
         """The dataset of ``change(elements)``."""
-        return Dataset(lambda: streams.closing_after(self.__iter__, change), length)
+        return Dataset(lambda: streams.closing_after(self.__iter__, change), length, parents=[self])
 
     def _rearranged(
-        self, change: Callable[[Iterator[Any]], Iterator[Any]], length: float | None
+        self,
+        change: Callable[[Iterator[Any]], Iterator[Any]],
+        length: float | None,
+        generator: SeedGenerator | None = None,
     ) -> Dataset:
         """The same, where ``change`` does not look at the elements: positions serve as well."""
-        return Dataset(lambda: streams.closing_after(self._open_stream, change), length, self._rows)
+        return Dataset(
+            lambda: streams.closing_after(self._open_stream, change),
+            length,
+            self._rows,
+            [self],
+            generator,
+        )
 
     def _rows_at(self, place: Any) -> Any:
         return map_structure(lambda leaf: leaf[place], self._rows)

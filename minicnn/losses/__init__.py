@@ -126,7 +126,7 @@ def get(identifier: Any) -> Loss | None:
     if isinstance(identifier, str):
         return lookup(_TABLE, identifier, "loss")()
     if isinstance(identifier, dict):
-        return get(deserialize(identifier, _TABLE, "keras.losses", "loss", Loss))
+        return get(deserialize(identifier, _TABLE, "keras.losses", "loss", Loss, functions=True))
     if inspect.isclass(identifier) and issubclass(identifier, Loss):
         return identifier()
     if inspect.isfunction(identifier) and identifier in _CLASSES:

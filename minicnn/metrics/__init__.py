@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from minicnn.configurable import deserialize
+from minicnn.configurable import checked_config, deserialize
 from minicnn.losses import (
     Loss,
     binary_crossentropy,
@@ -179,7 +179,7 @@ def get(identifier: Any) -> Metric | None:
     if isinstance(identifier, str):
         return lookup(_TABLE, identifier, "metric")()
     if isinstance(identifier, dict):
-        return get(deserialize(identifier, _TABLE, "keras.metrics", "metric", Metric))
+        return _from_dict(identifier)
     if inspect.isclass(identifier) and issubclass(identifier, Metric):
         return identifier()
     if inspect.isfunction(identifier) and identifier in _OF_FUNCTION:
@@ -193,6 +193,19 @@ def get(identifier: Any) -> Metric | None:
         "metric: expected a name such as 'accuracy', a Metric, or a function f(y_true, y_pred), "
         f"got {identifier!r}"
     )
+
+
+def _from_dict(data: dict[str, Any]) -> Metric:
+    if data.get("class_name") != "MeanMetricWrapper" or data.get("module") != "keras.metrics":
+        made = deserialize(data, _TABLE, "keras.metrics", "metric", Metric, functions=True)
+        return get(made)
+    config = data.get("config")
+    if not isinstance(config, dict) or not isinstance(config.get("fn"), dict):
+        raise ValueError("config of MeanMetricWrapper: expected an object fn, a function")
+    metric = get(config["fn"])
+    rest = {key: value for key, value in config.items() if key not in ("fn", "dtype")}
+    metric.name = checked_config(Metric, rest).get("name", metric.name)
+    return metric
 
 
 def resolve(identifier: Any, loss: Loss | None, y_true_shape: Any, y_pred_shape: Any) -> Metric:

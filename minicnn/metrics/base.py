@@ -53,7 +53,9 @@ class Metric(Configurable):
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor, as plain data."""
         config = super().get_config()
-        return config if self.dtype is not None else {k: v for k, v in config.items() if k != "dtype"}
+        if self.dtype is None:
+            del config["dtype"]
+        return config
 
     @classmethod
     def from_config(cls, config: Any) -> Metric:

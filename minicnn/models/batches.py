@@ -44,6 +44,11 @@ class ArrayBatches:
         whole = math.ceil(self.samples / self.batch_size)
         self.steps = whole if steps is None else min(steps, whole)
 
+    @property
+    def generators(self) -> list[SeedGenerator]:
+        """What the order of the samples comes from."""
+        return [] if self.shuffle is None else [self.shuffle]
+
     def __iter__(self) -> Iterator[Batch]:
         order = None
         if self.shuffle is not None:
@@ -75,6 +80,11 @@ class StreamBatches:
                 self.steps = len(stream)  # type: ignore[arg-type]
             except TypeError:
                 self.steps = None  # known when the stream has ended
+
+    @property
+    def generators(self) -> list[SeedGenerator]:
+        """What the order of the elements comes from, where the stream tells (a ``Dataset``)."""
+        return list(getattr(self.stream, "generators", []))
 
     def __iter__(self) -> Iterator[Batch]:
         source = iter(self.stream)

@@ -116,6 +116,19 @@ class Objective:
         for one in (self.total, *self.parts, *self.plain, *self.weighted):
             one.reset_state()
 
+    def totals(self) -> list[dict[str, Any]]:
+        """The running totals of everything that is reported."""
+        return [one.totals for one in (self.total, *self.parts, *self.plain, *self.weighted)]
+
+    def set_totals(self, totals: list[dict[str, Any]]) -> None:
+        """Go on from these, in the order of :meth:`totals`."""
+        fixed, plain = [self.total, *self.parts], sum(map(len, self.plain.requested))
+        for one, values in zip(fixed, totals, strict=False):
+            one.totals = values
+        rest = totals[len(fixed) :]
+        self.plain.set_totals(rest[:plain])
+        self.weighted.set_totals(rest[plain:])
+
     def update(
         self,
         total: Any,
@@ -162,9 +175,16 @@ class Scores:
         for one in (one for metrics in requested for one in metrics):
             resolve(one, None, (None, 1), (None, 1))  # raises if there is no such metric
         self.metrics: list[list[Metric]] = []
+        self._waiting: list[dict[str, Any]] = []
 
     def __iter__(self) -> Iterator[Metric]:
         return (metric for metrics in self.metrics for metric in metrics)
+
+    def set_totals(self, totals: list[dict[str, Any]]) -> None:
+        """Go on from these running totals, one dict for each metric."""
+        self._waiting = [] if self.metrics else totals
+        for metric, values in zip(self, totals, strict=False):
+            metric.totals = values
 
     def update(
         self, losses: list[Any], targets: list[Any], ys: list[Any], weights: list[Any]
@@ -176,6 +196,7 @@ class Scores:
                     self.requested, losses, targets, ys, strict=True
                 )
             ]
+            self.set_totals(self._waiting)
             for metric in self:
                 metric.ops = self.ops
         for metrics, target, y, weight in zip(self.metrics, targets, ys, weights, strict=True):

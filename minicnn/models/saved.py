@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from minicnn.random import SeedGenerator
 from minicnn.variables import ParameterVector
 
 Path = str | os.PathLike[str]
@@ -104,6 +105,20 @@ class Saved:
         """All trainable weights as one vector, and the optimizer's slots beside it."""
         self._prepare_training()
         return self._parameters
+
+    @property
+    def shuffle_generator(self) -> SeedGenerator | None:
+        """Where the order of the samples comes from; ``None`` before the first shuffled epoch."""
+        return self._shuffle
+
+    @shuffle_generator.setter
+    def shuffle_generator(self, generator: SeedGenerator | None) -> None:
+        self._shuffle = generator
+
+    # Set by ``fit``: what the orders of its data come from, and the epoch and the step that it
+    # starts at, which a callback may change when the training begins.
+    order_generators: list[SeedGenerator]
+    start_at: tuple[int, int]
 
     def freeze_flag(self) -> None:
         """Say that the model is not trainable, without saying so to its layers."""

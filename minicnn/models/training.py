@@ -31,6 +31,8 @@ class Trainer:
         self._parameters: ParameterVector | None = None
         self._needed: list[bool] = []
         self._shuffle: SeedGenerator | None = None
+        self.order_generators: list[SeedGenerator] = []
+        self.start_at = (0, 0)
 
     def compile(
         self,
@@ -176,14 +178,18 @@ class Trainer:
                 validation_batch_size or batch_size, validation_steps, "validation_steps",
             )  # fmt: skip
         hooks = self._hooks(callbacks, verbose, epochs=epochs, steps=batches.steps, train=True)
-        self.stop_training = False
+        self.order_generators = batches.generators + (validation.generators if validation else [])
+        self.stop_training, self.start_at = False, (initial_epoch, 0)
         logs: dict[str, Any] = {}
         hooks.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
+        first_epoch, first_step = self.start_at
+        for epoch in range(first_epoch, epochs):
+            self.reset_metrics()
             hooks.on_epoch_begin(epoch)
             self._prepare_training()
-            self.reset_metrics()
             for step, (inputs, targets, weights) in enumerate(batches):
+                if epoch == first_epoch and step < first_step:
+                    continue  # done before this training was interrupted
                 hooks.on_train_batch_begin(step)
                 self._train_step(inputs, targets, weights)
                 hooks.on_train_batch_end(step, self._logs)

@@ -129,6 +129,11 @@ class Optimizer(Configurable):
         rate = self._learning_rate
         return rate if isinstance(rate, LearningRateSchedule) else None
 
+    @property
+    def has_fixed_rate(self) -> bool:
+        """Whether the learning rate is a number, and not what a schedule or a function gives."""
+        return not callable(self._learning_rate)
+
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor, with the present learning rate."""
         rate = self.learning_rate if self.schedule is None else serialize(self.schedule)

@@ -26,54 +26,131 @@ ALIGNMENT = 64
 PATIENCE = 2000
 
 
+class _Buffer:
+    """Raw memory, where in it the first aligned byte is, and the request that last got it."""
+
+    __slots__ = ("last_request", "memory", "offset")
+
+    def __init__(self, size: int):
+        self.memory = np.empty(size + ALIGNMENT, np.uint8)
+        self.offset = -self.memory.ctypes.data % ALIGNMENT
+        self.last_request = 0
+
+    def references(self) -> int:
+        return sys.getrefcount(self.memory)
+
+
+# What the count is when nobody but the buffer itself holds the memory; it depends on the Python.
+_UNUSED = _Buffer(0).references()
+
+
 class Pool:
     """Buffers by size.
 
-    >>> pool = Pool()
-    >>> x = pool.empty((100, 1000), np.dtype("float32"))
-    >>> address = x.ctypes.data
-    >>> y = x[::2]
+    >>> pool, shape = Pool(), (100, 1000)
+    >>> x = pool.empty(shape, "float32")
+    >>> address, y = x.ctypes.data, x[::2]
     >>> del x
-    >>> pool.empty((100, 1000), np.dtype("float32")).ctypes.data == address  # y is still there
+    >>> pool.empty(shape, "float32").ctypes.data == address  # y is still there
     False
     >>> del y
-    >>> pool.empty((100, 1000), np.dtype("float32")).ctypes.data == address
+    >>> pool.empty(shape, "float32").ctypes.data == address
     True
     """
 
     def __init__(self) -> None:
-        self._buffers: dict[int, list[np.ndarray]] = {}
-        self._last_use: dict[int, int] = {}  # by the buffer's id
+        self._buffers: dict[int, list[_Buffer]] = {}
         self._requests = 0
         self._lock = threading.Lock()
-        # What the count is when only the pool holds a buffer depends on the Python version.
-        self._free = self._references([np.empty(0, np.uint8)])
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         """An array with anything in it."""
+        dtype = np.dtype(dtype)
         size = math.prod(shape) * dtype.itemsize
         if size < SMALL:
             return np.empty(shape, dtype)
-        size = _rounded(size) + ALIGNMENT
+        size = _rounded(size)
         with self._lock:
             self._requests += 1
-            buffers = self._buffers.setdefault(size, [])
-            i = self._first_free(buffers)
-            if i is None:
-                self._drop_unused()
-                i = len(buffers)
-                buffers.append(np.empty(size, np.uint8))
-            buffer = buffers[i]
-            self._last_use[id(buffer)] = self._requests
-            offset = -buffer.ctypes.data % ALIGNMENT
-            return np.ndarray(shape, dtype, buffer, offset)
+            for buffer in self._buffers.get(size, ()):
+                if buffer.references() == _UNUSED:
+                    break
+            else:
+                self._release(self._requests - PATIENCE)
+                buffer = _Buffer(size)
+                self._buffers.setdefault(size, []).append(buffer)
+            buffer.last_request = self._requests
+            return np.ndarray(shape, dtype, buffer.memory, buffer.offset)
 
     def clear(self) -> None:
-        """Give all free memory back to the system."""
+        """Give all memory that nobody uses back to the system."""
         with self._lock:
-            self._drop_unused(patience=0)
+            self._release(self._requests)
 
     @property
-    def bytes(self) -> int:
-        """How much memory the buffers take, used and free ones."""
-        return sum(size * len(buffers) for size, buffers in self._buffers.items())
+    def size(self) -> int:
+        """The bytes in all buffers, used and free ones."""
+        with self._lock:
+            return sum(size * len(buffers) for size, buffers in self._buffers.items())
+
+    def _release(self, last_request: int) -> None:
+        """Forget the free buffers that no request after this one got."""
+        for size, buffers in list(self._buffers.items()):
+            buffers[:] = [
+                buffer
+                for buffer in buffers
+                if buffer.last_request > last_request or buffer.references() != _UNUSED
+            ]
+            if not buffers:
+                del self._buffers[size]
+
+
+def _rounded(size: int) -> int:
+    """``size``, rounded up by at most an eighth, so that similar sizes can share buffers.
+
+    >>> _rounded(2**20), _rounded(2**20 + 1) - 2**20
+    (1048576, 131072)
+    """
+    step = 2 ** max(0, size.bit_length() - 4)
+    return -(-size // step) * step
+
+
+pool = Pool()
+empty = pool.empty
+
+
+def asarray(x: Any, dtype: Any = None) -> np.ndarray:
+    """``x`` as an array of this floor; a copy only where the dtype (or the kind) must change.
+
+    >>> asarray([1, 2], "float32")
+    array([1., 2.], dtype=float32)
+    """
+    x = np.asarray(x)
+    if dtype is None or x.dtype == dtype:
+        return x
+    y = empty(x.shape, dtype)
+    np.copyto(y, x, casting="unsafe")
+    return y
+
+
+def contiguous(x: np.ndarray) -> np.ndarray:
+    """``x`` in one run of memory, as the kernels want it: itself if it is, else a copy.
+
+    Numba would compile its kernels a second time for arrays that must not be written to.
+    """
+    if x.flags.c_contiguous and x.flags.writeable:
+        return x
+    y = empty(x.shape, x.dtype)
+    np.copyto(y, x)
+    return y
+
+
+def alike(*arrays: np.ndarray | None) -> bool:
+    """Whether the kernels can take these arrays: all float32 or all float64, and not empty.
+
+    For anything else, and for what gains nothing, the operations of this floor are the textbook's.
+    """
+    dtype = arrays[0].dtype
+    return dtype.char in "fd" and all(
+        array is None or (array.dtype == dtype and array.size) for array in arrays
+    )

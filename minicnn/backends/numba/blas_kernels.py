@@ -41,13 +41,19 @@ def matmul_add(gemm, A, transpose_A, B, transpose_B, C, keep):
         m,
         k,
         B,
-        B.strides[0] // B.itemsize,
+        _row_length(B),
         A,
-        A.strides[0] // A.itemsize,
+        _row_length(A),
         keep,
         C,
-        C.strides[0] // C.itemsize,
+        _row_length(C),
     )
+
+
+@compiled
+def _row_length(A):
+    """From one row to the next. The stride of a single row may be anything."""
+    return max(A.strides[0] // A.itemsize, A.shape[1])
 
 
 @intrinsic

@@ -20,26 +20,47 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, NullCache
 
 _announced = False
 
 
 def compiled(function: Callable) -> Any:
-    """A function for other kernels to call, or to be called on one core.
+    """A function for other kernels to call.
 
-    It lets go of Python's lock while it runs, and divides like NumPy (x / 0 is inf).
+    It divides like NumPy (x / 0 is inf).
     """
-    return _keep(numba.njit(nogil=True, error_model="numpy")(function), function)
+    return _jit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def serial(function: Callable) -> Any:
+    """A kernel that runs on one core. Python's lock is free while it does."""
+    return _jit(function)
 
 
 def parallel(function: Callable) -> Any:
-    """A function whose ``numba.prange`` runs on several cores.
+    """A kernel whose ``numba.prange`` runs on several cores.
 
-    Compiling such a loop costs several times what its body costs, so the loop should do no more
-    than call a :func:`compiled` function for each worker.
+    Compiling such a loop costs a second by itself, and more for what is in it: it should do no
+    more than call a :func:`compiled` function for each worker. Its index has no sign; in Numba,
+    ``numpy.int64(worker)`` can be computed with.
     """
-    return _keep(numba.njit(parallel=True, nogil=True, error_model="numpy")(function), function)
+    return _jit(function, parallel=True)
+
+
+def _jit(function: Callable, **options: bool) -> Any:
+    """Compiled when called, and then kept on disk, if there is a place for it."""
+    dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    users_choice = numba.config.CACHE_DIR
+    try:
+        # Read by Numba at this moment, and no longer: the user's own functions go where they went.
+        numba.config.CACHE_DIR = users_choice or str(_folder)
+        dispatcher._cache = _KernelCache(function)
+    except (OSError, RuntimeError):  # RuntimeError: no folder that can be written
+        dispatcher._cache = _NoCache()
+    finally:
+        numba.config.CACHE_DIR = users_choice
+    return dispatcher
 
 
 def cache_folder() -> Path:
@@ -77,21 +98,9 @@ class _KernelCache(FunctionCache):
             super().save_overload(sig, data)
 
 
-def _keep(dispatcher: Any, function: Callable) -> Any:
-    """Let ``dispatcher`` keep its machine code on disk, if there is a place for it."""
-    users_choice = numba.config.CACHE_DIR
-    try:
-        # Read by Numba at this moment, and no longer: the user's own functions go where they went.
-        numba.config.CACHE_DIR = users_choice or str(_folder)
-        dispatcher._cache = _KernelCache(function)
-    except (OSError, RuntimeError):  # RuntimeError: no folder that can be written
-        dispatcher._cache = _NoCache()
-    finally:
-        numba.config.CACHE_DIR = users_choice
-    return dispatcher
+class _NoCache(NullCache):
+    """No cache at all, but the same announcement."""
 
-
-class _NoCache(numba.core.caching.NullCache):
     def load_overload(self, sig: Any, target_context: Any) -> None:
         _announce(None)
 

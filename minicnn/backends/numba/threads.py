@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import math
+import os
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -20,7 +22,38 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-workers = 1
+
+def usable_cores() -> int:
+    """How many cores this process may use: the machine's, its affinity's, its container's."""
+    cores = [os.cpu_count() or 1]
+    if hasattr(os, "sched_getaffinity"):
+        cores.append(len(os.sched_getaffinity(0)))
+    if hasattr(os, "process_cpu_count"):  # it knows PYTHON_CPU_COUNT, too
+        cores.append(os.process_cpu_count() or 1)
+    quota = _quota()
+    if quota:
+        cores.append(max(1, math.ceil(quota)))
+    return min(cores)
+
+
+def _quota() -> float | None:
+    """The time that a container's processes may take, in cores; ``None`` if there is no limit.
+
+    Linux writes it into ``cpu.max`` ("QUOTA PERIOD" or "max PERIOD"), or into two files where it
+    manages containers in the old way.
+    """
+    root = Path("/sys/fs/cgroup")
+    for files in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):
+        try:
+            quota, period = " ".join((root / file).read_text() for file in files).split()
+        except (OSError, ValueError):
+            continue
+        if quota not in ("max", "-1"):
+            return int(quota) / int(period)
+    return None
+
+
+workers = usable_cores()
 """How many workers a loop has; :func:`minicnn.backend.set_threads` sets it."""
 
 # The simplest of Numba's threading layers breaks if two threads start a loop at once. Besides, two
@@ -45,8 +78,8 @@ class Kernels:
         return value
 
 
-def launch(kernel: Callable, *arguments: Any) -> None:
-    """Run ``kernel(workers, *arguments)`` on the cores that are to be used."""
+def launch(kernel: Callable, workers: int, *arguments: Any) -> None:
+    """Run ``kernel(workers, *arguments)`` on as many cores."""
     numba = _numba()
     with _one_at_a_time:
         threads = numba.get_num_threads()
@@ -61,17 +94,22 @@ def launch(kernel: Callable, *arguments: Any) -> None:
             numba.set_num_threads(threads)
 
 
-def launch_with_blas(kernel: Callable, *arguments: Any) -> None:
+def launch_with_blas(kernel: Callable, workers: int, *arguments: Any) -> None:
     """:func:`launch` a kernel that calls BLAS, which is held at one thread meanwhile."""
+    run_with_blas(launch, kernel, workers, *arguments)
+
+
+def run_with_blas(function: Callable, *arguments: Any) -> None:
+    """``function(*arguments)``, with BLAS held at one thread meanwhile."""
     get_threads, set_threads = _blas_threads()
     with _one_at_a_time:
         threads = get_threads()
         if threads == 1:
-            launch(kernel, *arguments)
+            function(*arguments)
             return
         set_threads(1)
         try:
-            launch(kernel, *arguments)
+            function(*arguments)
         finally:
             set_threads(threads)
 
@@ -86,6 +124,23 @@ def gemm(dtype: Any) -> int:
 
 
 @cache
+def small_product() -> int:
+    """Up to which m n k SciPy's BLAS multiplies matrices without packing them first.
+
+    OpenBLAS has kernels for that on CPUs with AVX-512. For matrices with less than a hundred
+    columns they are half as fast again as the others, so there it pays to cut products small.
+    """
+    for library in _blas_libraries():
+        for name in ("scipy_openblas_get_corename", "openblas_get_corename"):
+            if hasattr(library, name):
+                core = getattr(library, name)
+                core.restype = ctypes.c_char_p
+                packs_not = core() in (b"SkylakeX", b"Cooperlake", b"Sapphirerapids")
+                return 100**3 if packs_not else 0
+    return 0
+
+
+@cache
 def _numba() -> ModuleType:
     return importlib.import_module("numba")
 
@@ -96,14 +151,7 @@ def _blas_threads() -> tuple[Callable[[], int], Callable[[int], None]]:
 
     A BLAS that has neither of the known names (Apple's has none) decides for itself.
     """
-    from scipy.linalg import cython_blas
-
-    wrapper = Path(cython_blas.__file__)
-    # Asked of the wrapper, a name is looked for in the libraries that it uses, too; not so on
-    # Windows, where they lie beside the package.
-    beside = sorted(wrapper.parents[2].glob("scipy.libs/*openblas*.dll"))
-    for path in [wrapper, *beside]:
-        library = ctypes.CDLL(str(path))
+    for library in _blas_libraries():
         for read, write in (
             ("scipy_openblas_get_num_threads", "scipy_openblas_set_num_threads"),
             ("openblas_get_num_threads", "openblas_set_num_threads"),
@@ -113,3 +161,17 @@ def _blas_threads() -> tuple[Callable[[], int], Callable[[int], None]]:
             if hasattr(library, read) and hasattr(library, write):
                 return getattr(library, read), getattr(library, write)
     return lambda: 1, lambda n: None
+
+
+@cache
+def _blas_libraries() -> list[ctypes.CDLL]:
+    """Where to look for the functions of SciPy's BLAS.
+
+    A name is looked up in SciPy's wrapper and in the libraries that it needs; on Windows, which
+    does not look further, in the libraries that lie beside the package.
+    """
+    from scipy.linalg import cython_blas
+
+    wrapper = Path(cython_blas.__file__)
+    beside = sorted(wrapper.parents[2].glob("scipy.libs/*openblas*.dll"))
+    return [ctypes.CDLL(str(path)) for path in (wrapper, *beside)]

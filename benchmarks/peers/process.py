@@ -1,0 +1,105 @@
+"""Starts a peer's process and asks it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers import ENVIRONMENT, PEERS
+
+ROOT = Path(__file__).parents[2]
+
+
+class PeerError(RuntimeError):
+    """A peer did not answer, or answered with an error; the message says why."""
+
+
+class PeerProcess:
+    """A worker (see ``worker.py``), to be used in a ``with`` statement, which ends the process.
+
+    Args:
+        name: of the peer, or ``"none"``.
+        environment: variables for the process, besides the peer's own.
+        patience: seconds that an answer may take.
+
+    Attributes:
+        begun: the time (``time.perf_counter``) at which the process was started.
+    """
+
+    def __init__(
+        self, name: str, environment: dict[str, str] | None = None, patience: float = 1800.0
+    ):
+        self.name, self.patience = name, patience
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._printed = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        self.begun = time.perf_counter()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.peers.worker", name],
+            cwd=ROOT,
+            env=self._environment(environment or {}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._printed,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def _environment(self, more: dict[str, str]) -> dict[str, str]:
+        own = PEERS[self.name].environment if self.name in PEERS else {}
+        temporary = os.path.join(self._folder.name, "cache")
+        own = {key: value.format(temporary=temporary) for key, value in own.items()}
+        return {**os.environ, **ENVIRONMENT, **own, **more}
+
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Send a command and wait for the answer.
+
+        Raises:
+            PeerError: if the answer is an error, or there is none.
+        """
+        clock = threading.Timer(self.patience, self._process.kill)
+        clock.start()
+        try:
+            self._process.stdin.write(json.dumps({"command": command, **arguments}) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except OSError:  # the process is gone
+            line = ""
+        finally:
+            clock.cancel()
+        if not line:
+            raise PeerError(f"{self.name} ended during {command!r}:\n{self._last_words()}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise PeerError(f"{self.name} failed in {command!r}:\n{answer['error'].strip()}")
+        return answer
+
+    def _last_words(self) -> str:
+        self._printed.seek(0)
+        return "\n".join(self._printed.read().splitlines()[-15:])
+
+    def close(self) -> None:
+        """End the process and remove its temporary files."""
+        with contextlib.suppress(OSError):  # it may be gone already, with a command unread
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._printed.close()
+        self._folder.cleanup()
+
+    def __enter__(self) -> PeerProcess:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.close()

@@ -1,0 +1,154 @@
+"""The fast floor: the operations of the textbook, compiled by Numba for the cores of a CPU.
+
+The mathematics stands once, in ``minicnn/backends/numpy``. Each file here has the name of the one
+there whose operations it does in another way, and begins by saying what is different and why it is
+faster; its compiled loops lie beside it in a ``*_kernels`` module. What would gain nothing by that
+is the textbook's own: the first list below.
+"""
+
+from minicnn.backends.numba.activation import (
+    relu as relu,
+    relu_backward as relu_backward,
+)
+from minicnn.backends.numba.arrays import (
+    asarray as asarray,
+)
+from minicnn.backends.numba.conv import (
+    conv2d as conv2d,
+    conv2d_backward as conv2d_backward,
+)
+from minicnn.backends.numba.conv_relu import (
+    conv2d_relu as conv2d_relu,
+    conv2d_relu_backward as conv2d_relu_backward,
+)
+from minicnn.backends.numba.conv_transpose import (
+    conv2d_transpose as conv2d_transpose,
+    conv2d_transpose_backward as conv2d_transpose_backward,
+)
+from minicnn.backends.numba.cross_entropy import (
+    softmax_cross_entropy as softmax_cross_entropy,
+    softmax_cross_entropy_backward as softmax_cross_entropy_backward,
+    sparse_softmax_cross_entropy as sparse_softmax_cross_entropy,
+    sparse_softmax_cross_entropy_backward as sparse_softmax_cross_entropy_backward,
+)
+from minicnn.backends.numba.dense import (
+    dense as dense,
+    dense_backward as dense_backward,
+)
+from minicnn.backends.numba.depthwise import (
+    depthwise_conv2d as depthwise_conv2d,
+    depthwise_conv2d_backward as depthwise_conv2d_backward,
+)
+from minicnn.backends.numba.normalization import (
+    batch_norm as batch_norm,
+    batch_norm_backward as batch_norm_backward,
+    batch_norm_inference as batch_norm_inference,
+    batch_norm_inference_backward as batch_norm_inference_backward,
+)
+from minicnn.backends.numba.pooling import (
+    average_pool2d as average_pool2d,
+    average_pool2d_backward as average_pool2d_backward,
+    max_pool2d as max_pool2d,
+    max_pool2d_backward as max_pool2d_backward,
+)
+from minicnn.backends.numba.random import (
+    dropout as dropout,
+    dropout_backward as dropout_backward,
+)
+from minicnn.backends.numba.updates import (
+    adadelta as adadelta,
+    adagrad as adagrad,
+    adam as adam,
+    adamax as adamax,
+    lion as lion,
+    nadam as nadam,
+    rmsprop as rmsprop,
+    sgd as sgd,
+    sgd_momentum as sgd_momentum,
+    weight_decay as weight_decay,
+)
+from minicnn.backends.numpy import (
+    binary_cross_entropy as binary_cross_entropy,
+    binary_cross_entropy_backward as binary_cross_entropy_backward,
+    categorical_cross_entropy as categorical_cross_entropy,
+    categorical_cross_entropy_backward as categorical_cross_entropy_backward,
+    categorical_hinge as categorical_hinge,
+    categorical_hinge_backward as categorical_hinge_backward,
+    clip_by_norm as clip_by_norm,
+    clip_by_value as clip_by_value,
+    crop2d as crop2d,
+    crop2d_backward as crop2d_backward,
+    elu as elu,
+    elu_backward as elu_backward,
+    exponential as exponential,
+    exponential_backward as exponential_backward,
+    gelu as gelu,
+    gelu_backward as gelu_backward,
+    global_average_pool2d as global_average_pool2d,
+    global_average_pool2d_backward as global_average_pool2d_backward,
+    global_max_pool2d as global_max_pool2d,
+    global_max_pool2d_backward as global_max_pool2d_backward,
+    hard_sigmoid as hard_sigmoid,
+    hard_sigmoid_backward as hard_sigmoid_backward,
+    hard_silu as hard_silu,
+    hard_silu_backward as hard_silu_backward,
+    hinge as hinge,
+    hinge_backward as hinge_backward,
+    huber as huber,
+    huber_backward as huber_backward,
+    kl_divergence as kl_divergence,
+    kl_divergence_backward as kl_divergence_backward,
+    layer_norm as layer_norm,
+    layer_norm_backward as layer_norm_backward,
+    leaky_relu as leaky_relu,
+    leaky_relu_backward as leaky_relu_backward,
+    log_cosh as log_cosh,
+    log_cosh_backward as log_cosh_backward,
+    log_softmax as log_softmax,
+    log_softmax_backward as log_softmax_backward,
+    mean_absolute_error as mean_absolute_error,
+    mean_absolute_error_backward as mean_absolute_error_backward,
+    mean_absolute_percentage_error as mean_absolute_percentage_error,
+    mean_absolute_percentage_error_backward as mean_absolute_percentage_error_backward,
+    mean_squared_error as mean_squared_error,
+    mean_squared_error_backward as mean_squared_error_backward,
+    mean_squared_logarithmic_error as mean_squared_logarithmic_error,
+    mean_squared_logarithmic_error_backward as mean_squared_logarithmic_error_backward,
+    mish as mish,
+    mish_backward as mish_backward,
+    one_hot as one_hot,
+    philox4x32 as philox4x32,
+    prelu as prelu,
+    prelu_backward as prelu_backward,
+    random_bits as random_bits,
+    random_normal as random_normal,
+    random_uniform as random_uniform,
+    relu6 as relu6,
+    relu6_backward as relu6_backward,
+    selu as selu,
+    selu_backward as selu_backward,
+    sigmoid as sigmoid,
+    sigmoid_backward as sigmoid_backward,
+    sigmoid_binary_cross_entropy as sigmoid_binary_cross_entropy,
+    sigmoid_binary_cross_entropy_backward as sigmoid_binary_cross_entropy_backward,
+    silu as silu,
+    silu_backward as silu_backward,
+    softmax as softmax,
+    softmax_backward as softmax_backward,
+    softplus as softplus,
+    softplus_backward as softplus_backward,
+    softsign as softsign,
+    softsign_backward as softsign_backward,
+    sparse_categorical_cross_entropy as sparse_categorical_cross_entropy,
+    sparse_categorical_cross_entropy_backward as sparse_categorical_cross_entropy_backward,
+    squared_hinge as squared_hinge,
+    squared_hinge_backward as squared_hinge_backward,
+    sum_to_shape as sum_to_shape,
+    tanh as tanh,
+    tanh_backward as tanh_backward,
+    to_numpy as to_numpy,
+    upsample2d as upsample2d,
+    upsample2d_backward as upsample2d_backward,
+    zero_pad2d as zero_pad2d,
+    zero_pad2d_backward as zero_pad2d_backward,
+)

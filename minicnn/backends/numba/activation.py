@@ -1,0 +1,58 @@
+"""Activation functions; ``minicnn/backends/numpy/activation.py`` has them all.
+
+Of these, only ReLU has a twin here. It is a comparison for every number, so what it costs is the
+way through memory: the textbook goes it two or three times, on one core. The others are dominated
+by exponentials, which NumPy computes many at a time, and quicker than a compiled loop would.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minicnn.backends.numba import threads
+from minicnn.backends.numba.arrays import contiguous, empty
+from minicnn.backends.numba.threads import Kernels, launch
+from minicnn.backends.numpy import activation as textbook
+
+kernels = Kernels("activation_kernels")
+
+# With less numbers, waking another core costs more than it brings.
+SMALL = 2**14
+
+
+def relu(
+    z: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
+) -> Any:
+    """y = max(z, 0); the textbook's ``relu``."""
+    if negative_slope or threshold or max_value is not None or not _large(z):
+        return textbook.relu(z, negative_slope, max_value, threshold)
+    y = empty(z.shape, z.dtype)
+    launch(kernels.relu, threads.workers, contiguous(z).reshape(-1), y.reshape(-1))
+    return y
+
+
+def relu_backward(
+    dy: Any,
+    z: Any,
+    y: Any,
+    negative_slope: float = 0.0,
+    max_value: float | None = None,
+    threshold: float = 0.0,
+) -> Any:
+    """dz = dy where y > 0; the textbook's ``relu_backward``."""
+    if negative_slope or max_value is not None or not _large(dy) or y.dtype != dy.dtype:
+        return textbook.relu_backward(dy, z, y, negative_slope, max_value, threshold)
+    dz = empty(dy.shape, dy.dtype)
+    launch(
+        kernels.relu_backward,
+        threads.workers,
+        contiguous(dy).reshape(-1),
+        contiguous(y).reshape(-1),
+        dz.reshape(-1),
+    )
+    return dz
+
+
+def _large(a: Any) -> bool:
+    """Whether there is enough to do, in a dtype that the kernels know."""
+    return a.size >= SMALL and a.dtype.char in "fd"

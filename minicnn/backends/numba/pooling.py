@@ -1,0 +1,92 @@
+"""Pooling on the cores of a CPU; ``minicnn/backends/numpy/pooling.py`` has the mathematics.
+
+The textbook goes over whole images once for every tap of the window, several times each. Here each
+window is visited once, forward and backward, and what it reads and writes stays in the core's
+cache. Images are dealt out to the cores.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from minicnn.backends.numba import threads
+from minicnn.backends.numba.arrays import contiguous, empty
+from minicnn.backends.numba.threads import Kernels, launch
+from minicnn.backends.numpy import pooling as textbook
+from minicnn.backends.numpy.windows import Windows
+from minicnn.shapes import Pair
+
+Shape = tuple[int, ...]
+
+kernels = Kernels("pooling_kernels")
+
+
+def max_pool2d(
+    x: np.ndarray, pool_size: Pair, strides: Pair, padding: str = "valid"
+) -> tuple[np.ndarray, np.ndarray]:
+    """The textbook's ``max_pool2d``."""
+    windows = _windows(x.shape[1:3], pool_size, strides, padding)
+    if x.dtype.char not in "fd":
+        return textbook.max_pool2d(x, pool_size, strides, padding)
+    y = empty((len(x), *windows[:2], x.shape[3]), x.dtype)
+    argmax = empty(y.shape, np.min_scalar_type(pool_size[0] * pool_size[1] - 1))
+    launch(kernels.max_pool, threads.workers, contiguous(x), y, argmax, windows)
+    return y, argmax
+
+
+def max_pool2d_backward(
+    dy: np.ndarray,
+    argmax: np.ndarray,
+    x_shape: Shape,
+    pool_size: Pair,
+    strides: Pair,
+    padding: str = "valid",
+) -> np.ndarray:
+    """The textbook's ``max_pool2d_backward``."""
+    if dy.dtype.char not in "fd":
+        return textbook.max_pool2d_backward(dy, argmax, x_shape, pool_size, strides, padding)
+    windows = _windows(x_shape[1:3], pool_size, strides, padding)
+    dx = empty(x_shape, dy.dtype)
+    launch(
+        kernels.max_pool_backward,
+        threads.workers,
+        contiguous(dy),
+        contiguous(argmax),
+        dx,
+        windows,
+    )
+    return dx
+
+
+def average_pool2d(
+    x: np.ndarray, pool_size: Pair, strides: Pair, padding: str = "valid"
+) -> np.ndarray:
+    """The textbook's ``average_pool2d``."""
+    windows = _windows(x.shape[1:3], pool_size, strides, padding)
+    if x.dtype.char not in "fd":
+        return textbook.average_pool2d(x, pool_size, strides, padding)
+    y = empty((len(x), *windows[:2], x.shape[3]), x.dtype)
+    launch(kernels.average_pool, threads.workers, contiguous(x), y, windows)
+    return y
+
+
+def average_pool2d_backward(
+    dy: np.ndarray, x_shape: Shape, pool_size: Pair, strides: Pair, padding: str = "valid"
+) -> np.ndarray:
+    """The textbook's ``average_pool2d_backward``."""
+    if dy.dtype.char not in "fd":
+        return textbook.average_pool2d_backward(dy, x_shape, pool_size, strides, padding)
+    windows = _windows(x_shape[1:3], pool_size, strides, padding)
+    dx = empty(x_shape, dy.dtype)
+    launch(kernels.average_pool_backward, threads.workers, contiguous(dy), dx, windows)
+    return dx
+
+
+@lru_cache(maxsize=1024)
+def _windows(image: Pair, pool_size: Pair, strides: Pair, padding: str) -> tuple[int, ...]:
+    """What the kernels need to know about the windows."""
+    windows = Windows.on(image, pool_size, strides, padding)
+    (top, _), (left, _) = windows.borders
+    return (*windows.count, *pool_size, *strides, *windows.dilation, top, left)

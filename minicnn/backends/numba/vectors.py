@@ -1,0 +1,193 @@
+"""Short runs of numbers, 16 at a time: what a compiled loop makes of them is too slow.
+
+The pixels of NHWC images are runs of 3, 6 or 32 channels. Numba's compiler makes good code for long
+loops; before a short one it spends more time on finding out whether arrays overlap, and the numbers
+that do not fill a vector it takes one by one. These functions take whole vectors of 16 to the end
+of a run *and past it*. So
+
+- whatever is written too much must be written again afterwards (fill arrays from front to back),
+- arrays that are written need room for CHUNK numbers after their end, and
+- arrays that are read must go on for CHUNK numbers after the run; :func:`fits` tells.
+
+All arrays are flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from minicnn.backends.numba.compiling import compiled
+
+CHUNK = 16
+
+
+@compiled
+def fits(array, i, n):
+    """Whether the run of n numbers at i can be read by the functions here."""
+    return i + n + CHUNK <= array.size
+
+
+@intrinsic
+def copy_run(typing_context: Any, target, i, source, j, n):
+    """target[i : i + n] = source[j : j + n]; returns i + n."""
+
+    def body(vector: _Vectors) -> None:
+        vector.store(0, 1, vector.load(2, 3))
+
+    return _over_runs(body, (target, i, source, j, n))
+
+
+@intrinsic
+def zero_run(typing_context: Any, target, i, n):
+    """target[i : i + n] = 0; returns i + n."""
+
+    def body(vector: _Vectors) -> None:
+        vector.store(0, 1, vector.kind(0)(None))
+
+    return _over_runs(body, (target, i, n))
+
+
+@intrinsic
+def maximum_of_taps(typing_context: Any, best, where, i, values, j, rows, down, columns, right, n):
+    """The greatest of several runs, number by number, and which one it was; returns i + n.
+
+    The runs begin at j + row * down + column * right in ``values`` and are counted row by row. Of
+    equal numbers the first is taken. A NaN is taken, too, and stays: nothing is greater.
+
+    ``best`` and ``where`` are n numbers from i on.
+    """
+
+    def body(vector: _Vectors) -> None:
+        builder = vector.builder
+        start, height, down, width, right = vector.values[4:9]
+        greatest = _Greatest(vector, start)
+        with cgutils.for_range(builder, height) as row, cgutils.for_range(builder, width) as column:
+            place = builder.add(start, builder.mul(row.index, down))
+            place = builder.add(place, builder.mul(column.index, right))
+            greatest.take(place, builder.add(builder.mul(row.index, width), column.index))
+        greatest.store()
+
+    return _over_runs(body, (best, where, i, values, j, rows, down, columns, right, n))
+
+
+@intrinsic
+def maximum_of_four(typing_context: Any, best, where, i, values, j, down, right, n):
+    """:func:`maximum_of_taps` of two rows and two columns, without a loop over them."""
+
+    def body(vector: _Vectors) -> None:
+        builder = vector.builder
+        start, down, right = vector.values[4:7]
+        greatest = _Greatest(vector, start)
+        for tap in (1, 2, 3):
+            place = builder.add(start, right) if tap % 2 else start
+            place = builder.add(place, down) if tap >= 2 else place
+            greatest.take(place, down.type(tap))
+        greatest.store()
+
+    return _over_runs(body, (best, where, i, values, j, down, right, n))
+
+
+class _Greatest:
+    """The greatest of some vectors of argument 3, for arguments 0 and 1 from argument 2 on."""
+
+    def __init__(self, vector: _Vectors, start: Any):
+        self.vector = vector
+        self.value = cgutils.alloca_once(vector.builder, vector.kind(0))
+        self.tap = cgutils.alloca_once(vector.builder, vector.kind(1))
+        vector.builder.store(vector.load_at(3, start), self.value)
+        vector.builder.store(vector.kind(1)(None), self.tap)
+
+    def take(self, place: Any, tap: Any) -> None:
+        """Take the numbers at a place where they are greater."""
+        builder = self.vector.builder
+        value, known = self.vector.load_at(3, place), builder.load(self.value)
+        greater = builder.fcmp_ordered(">", value, known)
+        taken = builder.or_(greater, builder.fcmp_unordered("uno", value, value))
+        builder.store(builder.select(taken, value, known), self.value)
+        tap = builder.select(greater, self.vector.spread(1, tap), builder.load(self.tap))
+        builder.store(tap, self.tap)
+
+    def store(self) -> None:
+        self.vector.store(0, 2, self.vector.builder.load(self.value))
+        self.vector.store(1, 2, self.vector.builder.load(self.tap))
+
+
+@intrinsic
+def place_maximum(typing_context: Any, target, i, given, where, output, j, tap, n):
+    """target = given where the maximum was at this tap and is above 0, else 0; returns i + n.
+
+    ``given``, ``where`` and ``output`` are n numbers from j on, ``target`` from i on.
+    """
+
+    def body(vector: _Vectors) -> None:
+        builder = vector.builder
+        nothing = vector.kind(0)(None)
+        here = builder.icmp_unsigned("==", vector.load(3, 5), vector.spread(3, vector.values[6]))
+        above = builder.fcmp_ordered(">", vector.load(4, 5), nothing)
+        vector.store(0, 1, builder.select(builder.and_(here, above), vector.load(2, 5), nothing))
+
+    return _over_runs(body, (target, i, given, where, output, j, tap, n))
+
+
+class _Vectors:
+    """Vectors of CHUNK numbers, ``offset`` after where a run begins, in the arguments' arrays."""
+
+    def __init__(self, context: Any, builder: Any, kinds: Any, values: Any, offset: Any):
+        self.context, self.builder = context, builder
+        self.kinds, self.values, self.offset = kinds, values, offset
+
+    def kind(self, array: int) -> Any:
+        """The vector type for an array, which is given by its place among the arguments."""
+        return ir.VectorType(self.context.get_data_type(self.kinds[array].dtype), CHUNK)
+
+    def load(self, array: int, start: int) -> Any:
+        """The vector in an array at a start (both given by their places)."""
+        return self.load_at(array, self.values[start])
+
+    def load_at(self, array: int, start: Any) -> Any:
+        return self.builder.load(self._at(array, start), align=self._alignment(array))
+
+    def store(self, array: int, start: int, vector: Any) -> None:
+        place = self._at(array, self.values[start])
+        self.builder.store(vector, place, align=self._alignment(array))
+
+    def spread(self, array: int, number: Any) -> Any:
+        """A whole number, 16 times, in the type of an array."""
+        kind = self.kind(array)
+        value = self.builder.trunc(number, kind.element)
+        vector = self.builder.insert_element(kind(ir.Undefined), value, ir.IntType(32)(0))
+        zeros = ir.VectorType(ir.IntType(32), CHUNK)(None)
+        return self.builder.shuffle_vector(vector, kind(ir.Undefined), zeros)
+
+    def _alignment(self, array: int) -> int:
+        return self.context.get_abi_sizeof(self.kind(array).element)
+
+    def _at(self, array: int, start: Any) -> Any:
+        data = self.context.make_array(self.kinds[array])(
+            self.context, self.builder, self.values[array]
+        ).data
+        place = self.builder.gep(data, [self.builder.add(start, self.offset)])
+        return self.builder.bitcast(place, self.kind(array).as_pointer())
+
+
+def _over_runs(body: Callable[[_Vectors], None], arguments: tuple[Any, ...]) -> Any:
+    """Signature and code of a loop over the chunks of runs, whose length is the last argument.
+
+    Returns the end of the run in the first array: the first whole number among the arguments, plus
+    the length.
+    """
+    kinds = [types.intp if isinstance(a, types.Integer) else a for a in arguments]
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        zero, step = (context.get_constant(types.intp, number) for number in (0, CHUNK))
+        with cgutils.for_range_slice(builder, zero, values[-1], step) as (offset, _):
+            body(_Vectors(context, builder, signature.args, values, offset))
+        return builder.add(values[kinds.index(types.intp)], values[-1])
+
+    return types.intp(*kinds), generate

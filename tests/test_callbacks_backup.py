@@ -1,0 +1,255 @@
+"""A training that was interrupted goes on, and ends with the same bits as one that was not."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("h5py")
+
+from minicnn import Input, Sequential, callbacks, layers
+from minicnn.data import Dataset
+from minicnn.utils import set_random_seed
+
+SHAPE, SAMPLES, BATCH = (6, 6, 1), 30, 4  # 8 steps an epoch
+
+
+def arrays():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(SAMPLES, *SHAPE)).astype(np.float32)
+    return x, rng.integers(0, 3, SAMPLES)
+
+
+def model():
+    result = Sequential(
+        [
+            Input(SHAPE),
+            layers.Conv2D(3, 3, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.3),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    result.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return result
+
+
+class Interrupt(callbacks.Callback):
+    """Raises at a certain step, counted over all epochs of this run."""
+
+    def __init__(self, at):
+        self.left = at
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def train(folder, stop_at=None, epochs=4, save_freq="epoch", data="arrays", more=None, make=None):
+    """A training from the beginning of a program. Returns the model, or None if interrupted."""
+    set_random_seed(7)
+    net = (make or model)()
+    x, y = arrays()
+    given, options = (x, y), {"batch_size": BATCH, "validation_split": 0.2}
+    if data == "dataset":
+        pipeline = Dataset.from_tensor_slices((x, y)).cache().shuffle(20).batch(BATCH).prefetch(2)
+        given, options = (pipeline,), {}
+    hooks = more() if more else []
+    if folder is not None:
+        hooks.append(callbacks.BackupAndRestore(folder, save_freq))
+    if stop_at is not None:
+        hooks.append(Interrupt(stop_at))
+    try:
+        history = net.fit(*given, epochs=epochs, verbose=0, callbacks=hooks, **options)
+    except KeyboardInterrupt:
+        return None
+    net.seen = history.history
+    return net
+
+
+def everything(net):
+    """All that the training has made, as bytes."""
+    slots = [net.optimizer.slots[name] for name in sorted(net.optimizer.slots)]
+    steps = [layer.seed_generator.step for layer in net.layers if hasattr(layer, "seed_generator")]
+    numbers = [*net.get_weights(), *slots]
+    return [n.tobytes() for n in numbers], net.optimizer.iterations, steps
+
+
+@pytest.mark.parametrize("data", ["arrays", "dataset"])
+@pytest.mark.parametrize("save_freq", ["epoch", 1, 3])
+@pytest.mark.parametrize("stop_at", [1, 8, 9, 15])
+def test_interrupted_and_taken_up(data, save_freq, stop_at, tmp_path):
+    whole = train(None, data=data)
+    assert train(tmp_path / "b", stop_at, save_freq=save_freq, data=data) is None
+    resumed = train(tmp_path / "b", save_freq=save_freq, data=data)
+    assert everything(resumed) == everything(whole)
+    # The figures of the last epoch, too: its running means went on where they stood.
+    for name, values in whole.seen.items():
+        assert resumed.seen[name][-1] == values[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_interrupted_again_and_again(tmp_path):
+    whole = train(None)
+    rounds = 0
+    while (resumed := train(tmp_path, stop_at=3, save_freq=2)) is None:
+        rounds += 1
+        assert [path.name for path in tmp_path.iterdir()] == ["latest.weights.h5"]
+    assert rounds >= 8
+    assert everything(resumed) == everything(whole)
+
+
+def test_the_same_model_in_the_same_process(tmp_path):
+    whole, made = train(None), []
+
+    def make():
+        if not made:
+            made.append(model())
+        return made[0]
+
+    assert train(tmp_path, 13, save_freq=2, make=make) is None
+    assert everything(train(tmp_path, save_freq=2, make=make)) == everything(whole)
+
+
+def test_what_callbacks_remember(tmp_path):
+    """Patience, the best weights and a learning rate that changes in every epoch."""
+
+    def more():
+        return [
+            callbacks.EarlyStopping("loss", patience=2, min_delta=0.05, restore_best_weights=True),
+            callbacks.ReduceLROnPlateau("loss", patience=1, factor=0.7, min_delta=0.05),
+            callbacks.LearningRateScheduler(lambda epoch, lr: lr * 0.9),
+        ]
+
+    whole = train(None, epochs=12, more=more)
+    assert len(whole.seen["loss"]) < 12
+    for save_freq in ("epoch", 3):
+        folder = tmp_path / str(save_freq)
+        while (resumed := train(folder, 11, 12, save_freq, more=more)) is None:
+            pass
+        assert everything(resumed) == everything(whole)
+        assert resumed.seen["learning_rate"][-1] == whole.seen["learning_rate"][-1]
+
+
+def test_a_training_that_had_stopped_early_stays_stopped(tmp_path):
+    class StopThenFail(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+        def on_train_end(self, logs=None):
+            raise KeyboardInterrupt
+
+    assert train(tmp_path, more=lambda: [StopThenFail()]) is None
+    resumed = train(tmp_path)
+    assert resumed.optimizer.iterations == 12
+    assert resumed.seen == {}
+
+
+def test_random_numbers_of_the_program_go_on(tmp_path):
+    drawn = []
+
+    class Draw(callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            numbers = np.random.rand()  # noqa: NPY002
+            drawn.append((random.random(), numbers, layers.Dropout(0.5).seed_generator.seed))
+
+    train(None, more=lambda: [Draw()])
+    expected = drawn[:]
+    drawn.clear()
+    assert train(tmp_path, 15, more=lambda: [Draw()]) is None
+    train(tmp_path, more=lambda: [Draw()])
+    # The third epoch was begun twice, with the same numbers each time.
+    assert drawn == [*expected[:3], *expected[2:]]
+
+
+def test_what_is_left_at_the_end(tmp_path):
+    folder = tmp_path / "b"
+    train(folder)
+    assert not folder.exists()
+    folder.mkdir()
+    (folder / "mine.txt").write_text("stays")
+    train(folder)
+    assert [path.name for path in folder.iterdir()] == ["mine.txt"]
+    keep = callbacks.BackupAndRestore(folder, delete_checkpoint=False)
+    train(None, epochs=2, more=lambda: [keep])
+    longer = train(None, epochs=4, more=lambda: [keep])
+    assert everything(longer) == everything(train(None))
+    assert len(longer.seen["loss"]) == 2  # as in Keras, of this run alone
+
+
+def test_the_one_before_the_last(tmp_path):
+    def more():
+        return [callbacks.BackupAndRestore(tmp_path, 2, double_checkpoint=True)]
+
+    whole = train(None)
+    assert train(None, 15, more=more) is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "latest.weights.h5",
+        "latest.weights.h5.bkp",
+    ]
+    (tmp_path / "latest.weights.h5").write_bytes(b"broken")
+    with pytest.warns(UserWarning, match="the one before is"):
+        resumed = train(None, more=more)
+    assert everything(resumed) == everything(whole)
+
+
+def test_other_models_and_other_callbacks(tmp_path):
+    assert train(tmp_path, 9) is None
+    other = Sequential([Input(SHAPE), layers.Flatten(), layers.Dense(3, activation="softmax")])
+    other.compile("adam", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="do not fit"):
+        train(tmp_path, make=lambda: other)
+    with pytest.warns(UserWarning, match="they start anew"):
+        train(tmp_path, more=lambda: [callbacks.EarlyStopping("loss")])
+
+
+@pytest.mark.parametrize("arguments", [{"backup_dir": ""}, {"backup_dir": "b", "save_freq": 0}])
+def test_wrong_arguments(arguments):
+    with pytest.raises(ValueError, match=list(arguments)[-1]):
+        callbacks.BackupAndRestore(**arguments)
+
+
+def test_a_model_that_the_data_build(tmp_path):
+    assert train(tmp_path, 9) is None
+    unbuilt = Sequential([layers.Flatten(), layers.Dense(3, activation="softmax")])
+    unbuilt.compile("adam", "sparse_categorical_crossentropy")
+    x, y = arrays()
+    with pytest.raises(ValueError, match="do not fit"):
+        unbuilt.fit(x, y, verbose=0, callbacks=[callbacks.BackupAndRestore(tmp_path)])
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX")
+def test_a_process_that_is_killed(tmp_path):
+    """Two processes, one of them killed; another program altogether compares."""
+    program = f"""
+import sys
+sys.path.insert(0, {os.path.dirname(__file__)!r})
+import test_callbacks_backup as t
+from minicnn import callbacks
+import os, signal
+class Kill(callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations == 11 and sys.argv[1] == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+net = t.train({str(tmp_path)!r}, save_freq=2, more=lambda: [Kill()])
+import hashlib
+print(hashlib.sha256(repr(t.everything(net)).encode()).hexdigest())
+"""
+
+    def run(argument):
+        return subprocess.run(
+            [sys.executable, "-c", program, argument], capture_output=True, text=True
+        )
+
+    assert run("kill").returncode == -signal.SIGKILL
+    assert [path.name for path in tmp_path.iterdir()] == ["latest.weights.h5"]
+    resumed = run("go on")
+    assert resumed.returncode == 0, resumed.stderr
+    assert not tmp_path.exists()
+    assert run("whole").stdout == resumed.stdout
