@@ -27,3 +27,14 @@ def ops(request):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def gpu_floor():
+    """The operations on a GPU; skips, with the reason, where none can be used."""
+    from minicnn.backends import cupy
+    from minicnn.backends.cupy.status import gpu_status
+
+    if not gpu_status().usable:
+        pytest.skip(gpu_status().reason)
+    return cupy

@@ -9,8 +9,6 @@ import sys
 import numpy as np
 import pytest
 
-pytest.importorskip("h5py")
-
 from minicnn import Input, Sequential, callbacks, layers
 from minicnn.data import Dataset
 from minicnn.utils import set_random_seed

@@ -6,8 +6,6 @@ import sys
 import numpy as np
 import pytest
 
-pytest.importorskip("h5py")
-
 from minicnn import Input, Sequential, callbacks, layers
 from minicnn.models import load_model
 from minicnn.optimizers import SGD

@@ -35,12 +35,13 @@ FLOORS = [
     {"minicnn.layers", "minicnn.symbolic"},
     {"minicnn.models"},
     {"minicnn.saving"},
+    {"minicnn.exporting"},
     {"minicnn.checking", "minicnn.tracing"},
     {"minicnn.plot"},
 ]
 # These stand beside the house: data and callbacks know nothing of layers, and the other way round.
 ASIDE = {"minicnn.callbacks", "minicnn.data", "minicnn.datasets"}
-HEAVY = {"cupy", "h5py", "matplotlib", "numba", "pooch", "rich", "scipy"}
+HEAVY = {"cupy", "h5py", "matplotlib", "numba", "onnx", "pooch", "rich", "scipy"}
 
 
 def modules():

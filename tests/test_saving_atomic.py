@@ -11,8 +11,6 @@ import time
 import numpy as np
 import pytest
 
-pytest.importorskip("h5py")
-
 from minicnn import Input, Sequential, layers, models
 from minicnn.saving import atomic
 

@@ -202,7 +202,6 @@ def own_model():
 
 
 def test_own_classes_travel(rng, tmp_path):
-    pytest.importorskip("h5py")
     model, x = own_model(), rng.normal(size=(6, 4)).astype(np.float32)
     y = rng.normal(size=(6, 3)).astype(np.float32)
     model.fit(x, y, verbose=0)

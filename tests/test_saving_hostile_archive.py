@@ -6,9 +6,6 @@ import struct
 import zipfile
 
 import pytest
-
-pytest.importorskip("h5py")
-
 from hostile_files import good_config, hdf5_bytes, keras_file, refused, watched
 
 from minicnn.models import load_model

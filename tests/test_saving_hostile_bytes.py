@@ -1,10 +1,7 @@
 """A short piece of ``fuzz_files.py``."""
 
-import pytest
-
-pytest.importorskip("h5py")
-
 import fuzz_files
+import pytest
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -4,9 +4,6 @@ import copy
 import json
 
 import pytest
-
-pytest.importorskip("h5py")
-
 from hostile_files import changed, good_config, hdf5_bytes, keras_file, layer, refused
 
 from minicnn.models import load_model

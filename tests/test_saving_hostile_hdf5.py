@@ -3,12 +3,10 @@
 import json
 import os
 
+import h5py
 import numpy as np
 import pytest
-
-h5py = pytest.importorskip("h5py")
-
-from hostile_files import (  # noqa: E402
+from hostile_files import (
     good_arrays,
     good_config,
     hdf5_bytes,
@@ -17,7 +15,7 @@ from hostile_files import (  # noqa: E402
     watched,
 )
 
-from minicnn.models import load_model, model_from_json  # noqa: E402
+from minicnn.models import load_model, model_from_json
 
 KERNEL = "layers/conv2d/vars/0"
 BIAS = "layers/conv2d/vars/1"

@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
+import make_keras_files
 import numpy as np
 import pytest
-
-pytest.importorskip("h5py")
-
-import make_keras_files
 
 import minicnn
 from minicnn.models import load_model

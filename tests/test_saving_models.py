@@ -6,8 +6,6 @@ import zipfile
 import numpy as np
 import pytest
 
-pytest.importorskip("h5py")
-
 import minicnn
 from minicnn import Input, Model, Sequential, layers, models, optimizers
 from minicnn.utils import set_random_seed

@@ -1,0 +1,161 @@
+"""Convolution on the GPU: a product of matrices for every block of images.
+
+The derivation stands in the textbook's file of this name. With ``cols``, the matrix of all windows,
+
+    y = cols W + b        dW = cols^T dy        dx = col2im(dy W^T)        db = the sum of dy's rows
+
+The groups of a grouped convolution take their parts of the channels out of x, W and y as they lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from minicnn.backends.cupy import device
+from minicnn.backends.cupy.activation import relu, relu_backward
+from minicnn.backends.cupy.dense import add_bias, sum_rows
+from minicnn.backends.cupy.windows import Windows, are_pixels, blocks, col2im, im2col
+from minicnn.shapes import Pair, check_channels
+
+
+def conv2d(
+    x: Any,
+    W: Any,
+    b: Any | None = None,
+    strides: Pair = (1, 1),
+    padding: str = "valid",
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+) -> Any:
+    """y = x correlated with W, plus b: (n, h, w, c), (kh, kw, c / groups, f) -> (n, oh, ow, f).
+
+    Raises:
+        ValueError: if the kernel does not fit on the image, or the channels do not fit the kernel
+            and the groups.
+    """
+    return _convolved(x, W, b, strides, padding, dilation, groups, with_relu=False)
+
+
+def conv2d_relu(
+    x: Any,
+    W: Any,
+    b: Any | None = None,
+    strides: Pair = (1, 1),
+    padding: str = "valid",
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+) -> Any:
+    """y = relu(conv2d(x, W, b, ...)), with the relu taken on the way out."""
+    return _convolved(x, W, b, strides, padding, dilation, groups, with_relu=True)
+
+
+def _convolved(
+    x: Any,
+    W: Any,
+    b: Any,
+    strides: Pair,
+    padding: str,
+    dilation: Pair,
+    groups: int,
+    with_relu: bool,
+) -> Any:
+    check_channels(x.shape, W.shape, W.shape[2] * groups)
+    if W.shape[3] % groups:
+        raise ValueError(f"groups: {groups} does not divide the {W.shape[3]} filters of W")
+    x, W, b = device.ready(x, W, b)
+    y = gather(x, W, Windows.on(x.shape[1:3], W.shape[:2], strides, padding, dilation), groups)
+    if b is None:
+        return relu(y) if with_relu else y
+    add_bias(y, b, with_relu)
+    return y
+
+
+def conv2d_backward(
+    dy: Any,
+    x: Any,
+    W: Any,
+    strides: Pair = (1, 1),
+    padding: str = "valid",
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    input_gradient: bool = True,
+) -> tuple[Any | None, Any, Any]:
+    """``(dx, dW, db)`` in the shapes of x, W and b; dx is ``None`` where it is not wanted."""
+    dy, x, W = device.ready(dy, x, W)
+    windows = Windows.on(x.shape[1:3], W.shape[:2], strides, padding, dilation)
+    dx = scatter(dy, W, windows, groups) if input_gradient else None
+    dW = kernel_gradient(dy, x, windows, groups)
+    return dx, dW, sum_rows(dy.reshape(-1, dy.shape[3]))
+
+
+def conv2d_relu_backward(
+    dy: Any,
+    y: Any,
+    x: Any,
+    W: Any,
+    strides: Pair = (1, 1),
+    padding: str = "valid",
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    input_gradient: bool = True,
+) -> tuple[Any | None, Any, Any]:
+    """``(dx, dW, db)`` of :func:`conv2d_relu`, from dy and what it returned."""
+    dz = relu_backward(dy, None, y)
+    return conv2d_backward(dz, x, W, strides, padding, dilation, groups, input_gradient)
+
+
+def gather(x: Any, W: Any, windows: Windows, groups: int = 1) -> Any:
+    """y = cols W: every window weighs the pixels under it. (n, h, w, c) -> (n, oh, ow, f)."""
+    n, c, f = len(x), W.shape[2], W.shape[3]
+    y = device.empty((n, *windows.count, f), x.dtype)
+    matrix = W.reshape(-1, f)
+    for block in blocks(windows, n, c, x.itemsize):
+        rows = y[block].reshape(-1, f)
+        for group, filters in _groups(f, groups):
+            cols = im2col(x[block], windows, group * c, c)
+            device.gemm(cols, matrix[:, filters], rows[:, filters])
+    return y
+
+
+def scatter(dy: Any, W: Any, windows: Windows, groups: int = 1) -> Any:
+    """What :func:`gather` does, transposed: (n, oh, ow, f) -> (n, h, w, c)."""
+    n, c, f = len(dy), W.shape[2], W.shape[3]
+    kh, kw = windows.kernel_size
+    dx = device.empty((n, *windows.image, c * groups), dy.dtype)
+    matrix = W.reshape(-1, f)
+    for block in blocks(windows, n, c, dy.itemsize):
+        rows = dy[block].reshape(-1, f)
+        if are_pixels(windows) and groups == 1:
+            device.gemm(rows, matrix, dx[block].reshape(-1, c), transpose_b=True)
+            continue
+        cols = device.empty((len(rows), kh * kw * c), dy.dtype)
+        for group, filters in _groups(f, groups):
+            device.gemm(rows[:, filters], matrix[:, filters], cols, transpose_b=True)
+            col2im(cols, dx[block], windows, group * c, c)
+    return dx
+
+
+def kernel_gradient(dy: Any, x: Any, windows: Windows, groups: int = 1) -> Any:
+    """dW = cols^T dy: for every weight, the pixels it met times the gradients they led to."""
+    n, c, f = len(x), x.shape[3] // groups, dy.shape[3]
+    kh, kw = windows.kernel_size
+    dW = device.empty((kh * kw * c, f), x.dtype)
+    if n == 0:
+        dW.fill(0)
+    for block in blocks(windows, n, c, x.itemsize):
+        rows = dy[block].reshape(-1, f)
+        for group, filters in _groups(f, groups):
+            cols = im2col(x[block], windows, group * c, c)
+            device.gemm(
+                cols, rows[:, filters], dW[:, filters],
+                transpose_a=True, accumulate=block.start > 0,
+            )  # fmt: skip
+    return dW.reshape(kh, kw, c, f)
+
+
+def _groups(filters: int, groups: int) -> Iterator[tuple[int, slice]]:
+    """For each group its number, and which filters are its."""
+    size = filters // groups
+    for group in range(groups):
+        yield group, slice(group * size, (group + 1) * size)

@@ -1,0 +1,292 @@
+"""A training step that is recorded once, and then replayed with one launch.
+
+A step of a small network is some fifty kernels of a few microseconds each; asking for them one by
+one from Python takes longer than computing them. A CUDA graph remembers the kernels with all their
+arguments, and is launched as one. What it cannot do is ask Python anything. So whatever changes
+from step to step lies on the device, in the same place each time:
+
+- the batch: it is copied into arrays that the recorded step reads;
+- whole numbers that count on, the number of the step and the pages of random numbers: a
+  :class:`Count` says "as many as in this cell, and so many more", and at the end the recorded step
+  moves the cell on;
+- the learning rate: a cell that is written to when it changes.
+
+Everything else is as it was when the step was recorded; if that changes, another recording is made.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn.backends.cupy import device
+from minicnn.backends.cupy.arrays import asarray
+
+WARM_UP = 2
+"""How often in a row a step runs as it is before it is recorded; the first run compiles kernels."""
+
+KEPT = 2
+"""How many recordings are kept; each has memory of its own."""
+
+KERNELS = device.Kernels("recording")
+
+# The lists of inputs, targets and sample weights, with None where there is nothing.
+Batch = tuple[list[Any], list[Any], list[Any]]
+
+
+class Count:
+    """A whole number that lives on the device: what is in ``cell``, plus ``ahead``.
+
+    Args:
+        cell: an array with one uint64.
+        ahead: known when the step is recorded.
+    """
+
+    def __init__(self, cell: Any, ahead: int = 0):
+        self.cell, self.ahead = cell, ahead
+
+    def __add__(self, more: int) -> Count:
+        return Count(self.cell, self.ahead + more)
+
+
+def whole_number(value: Any) -> tuple[np.uint64, Any]:
+    """A number, or a :class:`Count`, as kernels take it: ``(ahead, cell)``.
+
+    >>> whole_number(7)
+    (np.uint64(7), None)
+    """
+    if isinstance(value, Count):
+        return np.uint64(value.ahead), value.cell
+    return np.uint64(value % 2**64), None
+
+
+def real_number(value: Any) -> tuple[float, Any]:
+    """A number, or an array on the device that holds one: ``(number, cell)``.
+
+    >>> real_number(0.5)
+    (0.5, None)
+    """
+    return (0.0, value) if device.is_array(value) else (float(value), None)
+
+
+class Changing:
+    """What a training step reads and changes, apart from arrays.
+
+    Args:
+        optimizer: has ``iterations``, the number of steps done; ``learning_rate``, a number; and
+            ``rate_cell``, where it reads its learning rate if that is not ``None``.
+        generators: have ``step``, the number of pages of random numbers drawn.
+        settings: anything that can be hashed; a recording is of use as long as this is equal to
+            what it was. It should hold the objects whose arrays the step uses: as long as there is
+            a recording, they must not be freed.
+        watched: objects that the step may change, such as layers and metrics. A recorded step
+            changes arrays in place; what replaces an attribute instead would do so only once.
+    """
+
+    def __init__(
+        self,
+        optimizer: Any,
+        generators: Sequence[Any],
+        settings: Hashable,
+        watched: Sequence[Any] = (),
+    ):
+        self.optimizer, self.generators, self.settings = optimizer, generators, settings
+        self.watched = [*watched, optimizer]
+
+    @property
+    def counts(self) -> list[Any]:
+        """The optimizer's count of steps, and each generator's of pages."""
+        return [self.optimizer.iterations, *(generator.step for generator in self.generators)]
+
+    @counts.setter
+    def counts(self, counts: list[Any]) -> None:
+        self.optimizer.iterations = counts[0]
+        for generator, count in zip(self.generators, counts[1:], strict=True):
+            generator.step = count
+
+    def attributes(self) -> list[dict[str, Any]]:
+        """The attributes of all watched objects, and what is in those that are dicts."""
+        return [
+            {
+                name: dict(value) if isinstance(value, dict) else value
+                for name, value in vars(one).items()
+            }
+            for one in self.watched
+        ]
+
+    def put_back(self, attributes: list[dict[str, Any]]) -> str | None:
+        """Give all watched objects the attributes that they had; returns which one was new."""
+        replaced = None
+        for one, before in zip(self.watched, attributes, strict=True):
+            for name in [*before, *(vars(one).keys() - before.keys())]:
+                old, new = before.get(name), vars(one).get(name)
+                if not _same(old, new):
+                    replaced = f"the attribute {name!r} of {one!r}"
+                if isinstance(new, dict) and isinstance(old, dict):
+                    new.clear()
+                    new.update(old)
+                elif name in before:
+                    setattr(one, name, old)
+                else:
+                    delattr(one, name)
+        return replaced
+
+
+def _same(old: Any, new: Any) -> bool:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old.keys() == new.keys() and all(_same(old[key], new[key]) for key in old)
+    plain = (int, float, str, tuple)
+    return old is new or (isinstance(old, plain) and isinstance(new, plain) and old == new)
+
+
+class Recorder:
+    """Carries out a training step: the first times as it is, then recorded.
+
+    Args:
+        step: ``step(x, targets, weights)``, each a list of arrays on the device, or of ``None``. It
+            changes arrays in place, and returns nothing.
+        changing: called before each step; gives what besides arrays it reads and changes.
+        dtype: of the weights.
+    """
+
+    def __init__(
+        self,
+        step: Callable[[list[Any], list[Any], list[Any]], Any],
+        changing: Callable[[], Changing],
+        dtype: Any,
+    ):
+        self.step, self.changing, self.dtype = step, changing, np.dtype(dtype)
+        self.recordings: dict[Any, Recording] = {}
+        self.refused: set[Any] = set()
+        self._last: Any = None
+        self._in_a_row = 0
+        self._memory: Any = None
+
+    def __call__(self, x: list[Any], targets: list[Any], weights: list[Any]) -> None:
+        """One step. The parts of the batch may lie anywhere; what has a method ``write(array)``,
+        as :class:`~minicnn.backends.cupy.batches.Rows`, writes itself where it is wanted."""
+        batch, changing = (x, targets, weights), self.changing()
+        key = (_shapes(batch), changing.settings, device.door().tf32)
+        self._in_a_row = self._in_a_row + 1 if key == self._last else 1
+        self._last = key
+        if key not in self.recordings and key not in self.refused:
+            if self._in_a_row == WARM_UP:
+                # Once in the memory of the recording to come, so that it grows now and not then.
+                self._memory = device.door().private_memory()
+                with device.door().allocating_from(self._memory):
+                    self.step(*_on_device(batch))
+                return
+            if self._in_a_row > WARM_UP:
+                self._record(key, batch, changing)
+        if key in self.recordings:
+            self.recordings[key].replay(batch, changing)
+        else:
+            self.step(*_on_device(batch))
+
+    def _record(self, key: Any, batch: Batch, changing: Changing) -> None:
+        try:
+            recording = Recording(self.step, batch, changing, self.dtype, self._memory)
+        except Exception as error:
+            self.refused.add(key)
+            warnings.warn(
+                "this training step cannot be recorded as a CUDA graph and runs kernel by kernel: "
+                f"{type(error).__name__}: {error}",
+                stacklevel=3,
+            )
+            return
+        while len(self.recordings) >= KEPT:
+            del self.recordings[next(iter(self.recordings))]
+        self.recordings[key] = recording
+
+
+class Recording:
+    """A recorded step, and all that its replays read and write.
+
+    Args:
+        step, dtype: as for :class:`Recorder`.
+        batch: one of the shapes that the recording is for.
+        changing: what besides arrays the step reads and changes.
+        memory: where all arrays lie that the step makes.
+    """
+
+    def __init__(
+        self,
+        step: Callable[..., Any],
+        batch: Batch,
+        changing: Changing,
+        dtype: np.dtype,
+        memory: Any,
+    ):
+        door = device.door()
+        self.memory = memory
+        self.inputs = [
+            [None if part is None else door.empty(part.shape, part.dtype) for part in parts]
+            for parts in batch
+        ]
+        counts = changing.counts
+        # None: the host does not know what stands in the cells.
+        self.counts_there, self.rate_there = None, None
+        self.cells = door.empty(len(counts), np.uint64)
+        self.rate = door.empty((), dtype)
+        attributes, replaced = changing.attributes(), None
+        with door.allocating_from(memory):
+            door.begin_capture()
+            try:
+                changing.counts = [Count(self.cells[i : i + 1]) for i in range(len(counts))]
+                changing.optimizer.rate_cell = self.rate
+                step(*self.inputs)
+                self.moves = [count.ahead for count in changing.counts]
+                for i, move in enumerate(self.moves):
+                    cell = self.cells[i : i + 1]
+                    KERNELS.launch("move_on", dtype, (1,), (1,), cell, np.uint64(move))
+                self.graph = door.end_capture()
+            except BaseException:
+                door.abandon_capture()
+                raise
+            finally:
+                changing.counts, changing.optimizer.rate_cell = counts, None
+                replaced = changing.put_back(attributes)
+        if replaced:
+            raise RuntimeError(f"it replaces {replaced} instead of changing it in place")
+
+    def replay(self, batch: Batch, changing: Changing) -> None:
+        """The step, with another batch of the same shapes."""
+        for arrays, parts in zip(self.inputs, batch, strict=True):
+            for array, part in zip(arrays, parts, strict=True):
+                if part is not None:
+                    _write(part, array)
+        door = device.door()
+        counts, rate = changing.counts, float(changing.optimizer.learning_rate)
+        if counts != self.counts_there:
+            door.upload(np.array(counts, np.uint64), self.cells)
+        if rate != self.rate_there:
+            door.upload(np.array(rate, self.rate.dtype), self.rate)
+        door.replay(self.graph)
+        counts = [count + move for count, move in zip(counts, self.moves, strict=True)]
+        changing.counts = self.counts_there = counts
+        self.rate_there = rate
+
+
+def _shapes(batch: Batch) -> Any:
+    return tuple(
+        tuple(None if part is None else (tuple(part.shape), part.dtype.str) for part in parts)
+        for parts in batch
+    )
+
+
+def _on_device(batch: Batch) -> list[list[Any]]:
+    """A batch as arrays on the device."""
+    return [[None if part is None else asarray(part) for part in parts] for parts in batch]
+
+
+def _write(part: Any, array: Any) -> None:
+    """A part of a batch into an array that exists."""
+    if hasattr(part, "write"):
+        part.write(array)
+    elif device.is_array(part):
+        array[...] = part
+    else:
+        device.door().upload(np.ascontiguousarray(part), array)
