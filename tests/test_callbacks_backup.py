@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from minicnn import Input, Sequential, callbacks, layers
+from minicnn import Input, Sequential, backend, callbacks, layers
 from minicnn.data import Dataset
 from minicnn.utils import set_random_seed
 
@@ -91,6 +91,23 @@ def test_interrupted_and_taken_up(data, save_freq, stop_at, tmp_path):
     for name, values in whole.seen.items():
         assert resumed.seen[name][-1] == values[-1]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def compiled_floor():
+    pytest.importorskip("numba")
+    before = backend.name()
+    backend.use("numba")
+    yield
+    backend.use(before)
+
+
+@pytest.mark.usefixtures("compiled_floor")
+def test_on_the_compiled_floor(tmp_path):
+    whole = train(None)
+    assert whole.ops.__name__.endswith("numba")
+    assert train(tmp_path, 9, save_freq=2) is None
+    assert everything(train(tmp_path, save_freq=2)) == everything(whole)
 
 
 def test_interrupted_again_and_again(tmp_path):

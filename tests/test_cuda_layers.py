@@ -14,8 +14,6 @@ pytestmark = pytest.mark.skipif(
     cuda_cpu.reason_to_skip() is not None, reason=str(cuda_cpu.reason_to_skip())
 )
 EVERY_CASE = {**CASES, **RANDOM_CASES}
-# It brings its numbers to the device anew at each call.
-RECORDABLE = [name for name in EVERY_CASE if name != "rescaling channels"]
 
 
 def made(case, floor, monkeypatch):
@@ -67,7 +65,7 @@ def test_like_the_textbook(name, training, monkeypatch):
         assert error <= 1e-4 * np.abs(exact).max(initial=0)
 
 
-@pytest.mark.parametrize("name", RECORDABLE)
+@pytest.mark.parametrize("name", EVERY_CASE)
 def test_a_layer_can_be_recorded(name, door, monkeypatch):
     """It asks the device for no number, and brings none there, while it trains."""
     case = EVERY_CASE[name]

@@ -239,6 +239,23 @@ def test_networks_of_networks(rng, tmp_path):
     assert [layer.name for layer in ours.layers] == names
 
 
+def test_a_layer_that_two_models_share_travels(rng, tmp_path):
+    def build(kit):
+        dense = kit.layers.Dense(3, name="both")
+        a, b, x = kit.Input((3,)), kit.Input((3,)), kit.Input((3,))
+        first = kit.Model(a, dense(a), name="first")
+        second = kit.Model(b, kit.layers.ReLU()(dense(b)), name="second")
+        return kit.Model(x, second(first(x)))
+
+    x = rng.normal(size=(4, 3)).astype(np.float32)
+    ours = build(minicnn)
+    ours.save(tmp_path / "m.keras")
+    theirs = keras.models.load_model(tmp_path / "m.keras")
+    assert len(ours.weights) == 2
+    assert len(theirs.weights) == 4  # Keras makes copies
+    assert np.abs(np.asarray(theirs(x)) - ours.predict_on_batch(x)).max() < 1e-6
+
+
 def test_weights_alone_travel(rng, tmp_path):
     set_random_seed(4)
     ours, theirs = nested(minicnn), nested(keras)

@@ -162,16 +162,12 @@ def test_dropout(ops, rng, rate, dtype):
     assert not np.array_equal(mask, ops.dropout(x, rate, seed=7, step=9)[1])
 
 
-@pytest.mark.parametrize(
-    ("rate", "below"), [(2**-24, 1), (2**-25, 1), (1 - 2**-24, 2**24 - 1), (0.3, 5033165)]
-)
-def test_dropout_compares_whole_numbers(ops, monkeypatch, rate, below):
-    """Of the 2^24 random numbers just the first ``below`` are dropped, however close the rate."""
-    edge = np.array([below - 1, below], dtype=np.uint32) << 8
-    module = sys.modules[ops.dropout.__module__]
-    monkeypatch.setattr(module, "random_bits", lambda n, seed, step: edge)
-    _, mask = ops.dropout(np.ones(2), rate, 0, 0)
-    assert mask.tolist() == [False, True]
+def test_dropout_compares_whole_numbers(ops):
+    """A number k 2^-24 is kept at the rate k 2^-24, and dropped at any larger one."""
+    for i, k in enumerate((ops.random_bits(24, 3, 4) >> 8).tolist()):
+        for rate, kept in ((k * 2**-24, True), (k * 2**-24 + 2**-26, False)):
+            _, mask = ops.dropout(np.ones(24), rate, 3, 4)
+            assert mask[i] == kept
 
 
 def test_dropout_at_the_ends(ops, rng):

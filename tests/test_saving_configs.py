@@ -252,6 +252,64 @@ def test_a_subclass_of_model():
     assert loaded.name == "doubled"
 
 
+@saving.register_keras_serializable("tests")
+class Around(layers.Layer):
+    """A layer around another, which travels in its configuration as in Keras."""
+
+    def __init__(self, inner, factors=(), **kwargs):
+        super().__init__(**kwargs)
+        self.inner, self.factors = inner, list(factors)
+
+    @classmethod
+    def from_config(cls, config):
+        inner = saving.deserialize_keras_object(config.pop("inner"))
+        return cls(inner, **config)
+
+    def forward(self, x, training):
+        return self.inner(x), None
+
+
+def test_a_layer_in_a_layer(rng):
+    model = Sequential([Input((3,)), Around(layers.Dense(2, use_bias=False, name="in"), [1, 2])])
+    loaded = models.model_from_json(model.to_json())
+    inner = loaded.layers[0].inner
+    assert type(inner) is layers.Dense
+    assert (inner.units, inner.use_bias, loaded.layers[0].factors) == (2, False, [1, 2])
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        activations.tanh,
+        constraints.NonNeg(),
+        initializers.Ones(),
+        layers.ReLU(),
+        losses.Hinge(),
+        metrics.Recall(),
+        optimizers.Lion(),
+        regularizers.L1(),
+        schedules.CosineDecay(0.1, 10),
+        Registered(2.0),
+    ],
+    ids=lambda thing: type(thing).__name__,
+)
+def test_any_object(thing):
+    data = saving.serialize_keras_object({"a": [thing, 3, None]})
+    again = saving.deserialize_keras_object(json.loads(json.dumps(data)))
+    if thing is activations.tanh:
+        assert again == {"a": ["tanh", 3, None]}
+    else:
+        assert type(again["a"][0]) is type(thing)
+        assert again["a"][1:] == [3, None]
+
+
+def test_any_object_that_there_is_not():
+    data = {"module": "os", "class_name": "function", "config": "system", "registered_name": None}
+    for one in (data, {**data, "module": None}, {**data, "module": "keras.layers"}):
+        with pytest.raises(ValueError, match="no 'system'"):
+            saving.deserialize_keras_object([one])
+
+
 # -- what cannot be ---------------------------------------------------------------------------
 
 

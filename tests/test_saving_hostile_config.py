@@ -372,6 +372,39 @@ def test_fifty_doublings(path):
     refused(chain_of(50, double, path), "no array can have the shape")
 
 
+def test_models_in_models_that_are_called_by_the_billion(path):
+    def wrapped(inner, level):
+        before = ["in", 0, 0]
+        calls = node(before, shape=(None, 2)) + node([f"m{level}", 0, 0], shape=(None, 2))
+        entry = {
+            "module": "keras.layers",
+            "class_name": "InputLayer",
+            "config": {"batch_shape": [None, 2], "name": "in"},
+            "name": "in",
+            "inbound_nodes": [],
+        }
+        first = 1 if inner["class_name"] == "Functional" else 0
+        return {
+            "module": "keras.src.models.functional",
+            "class_name": "Functional",
+            "config": {
+                "name": f"m{level + 1}",
+                "layers": [entry, {**inner, "name": f"m{level}", "inbound_nodes": calls}],
+                "input_layers": before,
+                "output_layers": [f"m{level}", 1 + first, 0],
+            },
+        }
+
+    def tower(height):
+        model = {"module": "keras.layers", "class_name": "ReLU", "config": {"name": "m0"}}
+        for level in range(height):
+            model = wrapped(model, level)
+        return keras_file(path, model, hdf5_bytes({}))
+
+    load_model(tower(8))
+    refused(tower(40), "calls of layers")
+
+
 def test_a_chain_of_5000_layers_works(path):
     def relu(i):
         return {

@@ -31,6 +31,13 @@ class Rescaling(Layer):
         super().__init__(**kwargs)
         self.scale = _number_or_array(scale, "scale")
         self.offset = _number_or_array(offset, "offset")
+        self._on_floor: tuple[Any, Any] = (self.scale, self.offset)
+
+    def build(self, input_shape: Any) -> None:
+        self._on_floor = tuple(
+            value if isinstance(value, float) else self._bind_ops().asarray(value, self.dtype)
+            for value in (self.scale, self.offset)
+        )
 
     def check_input_shape(self, input_shape: Any) -> None:
         for name, value in (("scale", self.scale), ("offset", self.offset)):
@@ -46,13 +53,15 @@ class Rescaling(Layer):
                 )
 
     def forward(self, x: Any, training: bool) -> tuple[Any, Any]:
-        return x * self._like(x, self.scale) + self._like(x, self.offset), None
+        scale, offset = (_as(value, x.dtype) for value in self._on_floor)
+        return x * scale + offset, None
 
     def backward(self, dy: Any, saved: Any) -> Any:
-        return dy * self._like(dy, self.scale)
+        return dy * _as(self._on_floor[0], dy.dtype)
 
-    def _like(self, x: Any, value: Any) -> Any:
-        return value if isinstance(value, float) else self.ops.asarray(value, x.dtype)
+
+def _as(value: Any, dtype: Any) -> Any:
+    return value if isinstance(value, float) else value.astype(dtype, copy=False)
 
 
 def _number_or_array(value: Any, name: str) -> Any:

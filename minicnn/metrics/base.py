@@ -193,7 +193,10 @@ def divide_no_nan(a: Any, b: Any) -> Any:
 
 
 def _weights(sample_weight: Any, values: Any) -> Any:
-    w = as_array(sample_weight).astype(values.dtype)
+    if isinstance(sample_weight, (bool, int, float)):
+        w = np.full_like(values, sample_weight, shape=())
+    else:
+        w = np.asarray(sample_weight, like=values).astype(values.dtype)
     if w.ndim == values.ndim + 1 and w.shape[-1] == 1:
         w = w[..., 0]
     fits = w.ndim <= values.ndim and all(

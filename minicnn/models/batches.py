@@ -27,6 +27,8 @@ class ArrayBatches:
         batch_size: how many samples a batch has (the last one may have fewer).
         shuffle: where the order of each epoch comes from; ``None`` leaves the samples in order.
         steps: end an epoch after so many batches.
+        ops, dtype: the floor that computes, and in what; a floor with memory of its own takes the
+            arrays there at once, if there is room.
     """
 
     def __init__(
@@ -37,8 +39,15 @@ class ArrayBatches:
         batch_size: int,
         shuffle: SeedGenerator | None = None,
         steps: int | None = None,
+        ops: Any = None,
+        dtype: Any = None,
     ):
         self.parts = (inputs, targets, weights)
+        self.resident = None
+        if hasattr(ops, "Resident"):
+            everything = [*inputs, *targets, *weights]
+            if ops.Resident.fits(everything):
+                self.resident = ops.Resident(everything, dtype)
         self.samples = len(inputs[0])
         self.batch_size, self.shuffle = min(batch_size, self.samples), shuffle
         whole = math.ceil(self.samples / self.batch_size)
@@ -55,8 +64,14 @@ class ArrayBatches:
             # The order is a function of (seed, epoch), like every random number here.
             key = np.array(self.shuffle.next(), np.uint64)
             order = np.random.Generator(np.random.Philox(key=key)).permutation(self.samples)
+        if self.resident is not None:
+            self.resident.shuffle(order)
         for start in range(0, self.steps * self.batch_size, self.batch_size):
             rows: Any = slice(start, start + self.batch_size)
+            if self.resident is not None:
+                batch = iter(self.resident.batch(start, min(rows.stop, self.samples)))
+                yield tuple([next(batch) for _ in part] for part in self.parts)
+                continue
             if order is not None:
                 rows = order[rows]
             yield tuple([None if a is None else a[rows] for a in part] for part in self.parts)
@@ -135,7 +150,8 @@ def make_batches(
         return inputs, targets, weights
 
     if not is_stream(x):
-        return ArrayBatches(*unpack(x, y, sample_weight), batch_size, shuffle, steps)
+        parts = unpack(x, y, sample_weight)
+        return ArrayBatches(*parts, batch_size, shuffle, steps, model.ops, model.dtype)
     for argument, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
             raise ValueError(f"{argument}: must not be given when x is a data set that yields it")

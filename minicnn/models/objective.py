@@ -112,8 +112,12 @@ class Objective:
 
     # -- what is reported ---------------------------------------------------------------------
 
+    def trackers(self) -> list[Metric]:
+        """All running means and metrics."""
+        return [self.total, *self.parts, *self.plain, *self.weighted]
+
     def reset(self) -> None:
-        for one in (self.total, *self.parts, *self.plain, *self.weighted):
+        for one in self.trackers():
             one.reset_state()
 
     def totals(self) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ class Trainer:
         self._compiled: dict[str, Any] | None = None
         self._objective: Objective | None = None
         self._parameters: ParameterVector | None = None
+        self._recorder: Any = None
         self._needed: list[bool] = []
         self._shuffle: SeedGenerator | None = None
         self.order_generators: list[SeedGenerator] = []
@@ -66,18 +67,39 @@ class Trainer:
         if self.built and loss is not None:
             Objective(self.graph, self.output_names, ops=self.ops, **compiled)  # raises if wrong
         self.optimizer, self.loss, self._compiled = optimizer, loss, compiled
-        self._objective = self._parameters = None
+        self._objective = self._parameters = self._recorder = None
 
     # -- the step -----------------------------------------------------------------------------
 
     def _train_step(self, x: list[Any], targets: list[Any], weights: list[Any]) -> None:
         """Forward, loss, backward, update."""
+        targets, weights = self._on_floor(targets), self._on_floor(weights)
         total, parts, ys = self._loss_and_gradients(x, targets, weights, training=True)
         self.optimizer.apply(self._parameters)
         for variable in self._parameters.variables:
             if variable.constraint is not None:
                 variable.value[...] = variable.constraint(variable.value)
         self.objective.update(total, parts, targets, ys, weights)
+
+    def _on_floor(self, arrays: list[Any]) -> list[Any]:
+        return [None if array is None else self.ops.asarray(array) for array in arrays]
+
+    def _fastest_train_step(self) -> Any:
+        """The training step, or what the floor makes of it: a GPU records it, and replays it."""
+        if not hasattr(self.ops, "Recorder"):
+            return self._train_step
+        if self._recorder is None:
+            self._recorder = self.ops.Recorder(self._train_step, self._changing, self.dtype)
+        return self._recorder
+
+    def _changing(self) -> Any:
+        """What a recorded step reads and changes, apart from arrays."""
+        layers = list(dict.fromkeys(self.all_layers()))
+        generators = [g for layer in layers if (g := getattr(layer, "seed_generator", None))]
+        trainable = tuple(layer.trainable for layer in layers)
+        settings = (self._parameters, self.objective, trainable, self.optimizer.settings())
+        watched = [*layers, *self.objective.trackers()]
+        return self.ops.Changing(self.optimizer, generators, settings, watched)
 
     def _loss_and_gradients(
         self, x: list[Any], targets: list[Any], weights: list[Any], training: bool
@@ -101,6 +123,7 @@ class Trainer:
 
     def _test_step(self, x: list[Any], targets: list[Any], weights: list[Any]) -> None:
         """Forward and loss."""
+        targets, weights = self._on_floor(targets), self._on_floor(weights)
         xs = [self.ops.asarray(part, self.dtype) for part in x]
         zs, tape = self.graph.forward(xs, False, self.objective.opened)
         total, parts, _ = self.objective.value_and_gradients(targets, zs, weights)
@@ -181,6 +204,7 @@ class Trainer:
         self.order_generators = batches.generators + (validation.generators if validation else [])
         self.stop_training, self.start_at = False, (initial_epoch, 0)
         logs: dict[str, Any] = {}
+        train_step = self._fastest_train_step()
         hooks.on_train_begin()
         first_epoch, first_step = self.start_at
         for epoch in range(first_epoch, epochs):
@@ -191,7 +215,7 @@ class Trainer:
                 if epoch == first_epoch and step < first_step:
                     continue  # done before this training was interrupted
                 hooks.on_train_batch_begin(step)
-                self._train_step(inputs, targets, weights)
+                train_step(inputs, targets, weights)
                 hooks.on_train_batch_end(step, self._logs)
                 if self.stop_training:
                     break
@@ -305,7 +329,10 @@ class Trainer:
         batch = self._one_batch(x, y, sample_weight)
         self._prepare_training()
         with self.unchanged_state():
-            total, _, _ = self._loss_and_gradients(*batch, training=training)
+            x, targets, weights = batch
+            total, _, _ = self._loss_and_gradients(
+                x, self._on_floor(targets), self._on_floor(weights), training=training
+            )
         return float(total), [
             np.array(self.ops.to_numpy(variable.gradient))
             for variable in self._parameters.variables

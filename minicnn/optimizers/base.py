@@ -41,6 +41,7 @@ class Optimizer(Configurable):
 
     Attributes:
         iterations: the number of steps done.
+        rate_cell: where a step that a floor has recorded reads the learning rate; else ``None``.
         slots: what the optimizer remembers about every weight, by name: flat vectors that run along
             the vector of weights.
 
@@ -87,6 +88,7 @@ class Optimizer(Configurable):
             setattr(self, key, None if value is None else number(value, key, "(0, inf)"))
         self.name = name or backend.auto_name(type(self).__name__)
         self.iterations = 0
+        self.rate_cell: Any = None
         self.slots: dict[str, Any] = {}
         self._parameters: ParameterVector | None = None
         self._parked: dict[int, tuple[Variable, dict[str, Any]]] = {}
@@ -101,6 +103,15 @@ class Optimizer(Configurable):
     def update(self, ops: ModuleType, w: Any, g: Any, lr: float) -> None:
         """One step: change the vector of weights and ``self.slots`` in place."""
         raise NotImplementedError(f"{type(self).__name__} does not define update(ops, w, g, lr)")
+
+    def settings(self) -> tuple[tuple[str, Any], ...]:
+        """The numbers and switches that the update is made with, the learning rate apart."""
+        plain = (bool, int, float, str, type(None))
+        return tuple(
+            (name, value)
+            for name, value in vars(self).items()
+            if not name.startswith("_") and name != "iterations" and isinstance(value, plain)
+        )
 
     # -- the learning rate --------------------------------------------------------------------
 
@@ -182,7 +193,8 @@ class Optimizer(Configurable):
         Clipping changes ``parameters.gradient``. The constraints of weights are not applied here.
         """
         self.build(parameters)
-        ops, lr = parameters.ops, self.learning_rate
+        ops = parameters.ops
+        lr = self.learning_rate if self.rate_cell is None else self.rate_cell
         self._clip(parameters)
         if self.weight_decay is not None:
             for part in self._decaying(parameters):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from minicnn import custom_objects
@@ -16,6 +17,7 @@ from minicnn.saving.budget import Budget
 from minicnn.symbolic import SymbolicTensor
 
 _MAX_LAYERS = 20_000
+_MAX_CALLS = 100_000  # of layers in one model, those in models inside each time they are called
 _MAX_ELEMENTS = 2**40  # no array is larger: 4 TB of float32
 _MAX_NAME = 500
 
@@ -43,6 +45,7 @@ class Reader:
         self.budget = Budget(None) if budget is None else budget
         self._layers = 0
         self._shared: dict[int, Layer] = {}
+        self._calls: dict[int, int] = {}  # how many calls it takes to go through a model
 
     # -- one object ---------------------------------------------------------------------------
 
@@ -52,7 +55,7 @@ class Reader:
         if self._layers > _MAX_LAYERS:
             raise ValueError(f"more than {_MAX_LAYERS} layers")
         name, config, registered = form(data, "layer")
-        shared = data.get("shared_object_id")
+        shared = data.get("shared_layer")
         if isinstance(shared, int) and shared in self._shared:
             return self._shared[shared]
         cls = custom_objects.find(registered, name) or self._model_class(data)
@@ -118,7 +121,9 @@ class Reader:
             first = layers.pop(0)
         elif layers and shape is not None:
             first = InputLayer(batch_shape=_shape(shape))
+        calls = self._count_calls(layers)
         model = cls(name=config.get("name"))
+        self._calls[id(model)] = calls
         end = None if first is None else first.output
         with self.budget.watching(layers):
             for layer in layers if first is not None else []:
@@ -146,6 +151,7 @@ class Reader:
             if isinstance(layer, InputLayer):
                 _check_size(layer.output)
                 tensors[name, 0] = [layer.output]
+        total = self._count_calls(layers[name] for name, _ in calls)
         with self.budget.watching(layers.values()):
             _carry_out(layers, calls, tensors)
         inputs = [
@@ -157,7 +163,20 @@ class Reader:
             for history in _histories(config.get("output_layers"), "output_layers")
         ]
         single = _is_history(config.get("output_layers"))
-        return cls(inputs, outputs[0] if single else outputs, name=config.get("name"))
+        model = cls(inputs, outputs[0] if single else outputs, name=config.get("name"))
+        self._calls[id(model)] = total
+        return model
+
+    def _count_calls(self, called: Iterable[Layer]) -> int:
+        """How many calls it takes to call all these; models in models may be called by the billion.
+
+        Raises:
+            ValueError: if it takes too many.
+        """
+        total = sum(self._calls.get(id(layer), 1) for layer in called)
+        if total > _MAX_CALLS:
+            raise ValueError(f"{total} calls of layers, at most {_MAX_CALLS} are carried out")
+        return total
 
 
 # Keyword arguments that Keras writes down where nobody gave any.

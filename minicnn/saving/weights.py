@@ -21,27 +21,16 @@ from minicnn.variables import Variable
 
 
 def places(model: Model, above: str = "") -> Iterator[tuple[str, Any]]:
-    """``(path, layer)`` of all layers, and of the models among them what they consist of.
-
-    A layer that several models share comes once, at the first place.
-    """
-    seen: set[int] = set()
-
-    def inside(model: Model, above: str) -> Iterator[tuple[str, Any]]:
-        counts: Counter[str] = Counter()
-        for layer in model.layers:
-            kind = snake_case(type(layer).keras_class or type(layer).__name__)
-            number = counts[kind]
-            counts[kind] += 1
-            path = f"{above}layers/{kind}{f'_{number}' if number else ''}"
-            if id(layer) in seen:
-                continue
-            seen.add(id(layer))
-            yield path, layer
-            if isinstance(layer, Model):
-                yield from inside(layer, f"{path}/")
-
-    yield from inside(model, above)
+    """``(path, layer)`` of all layers, and of the models among them what they consist of."""
+    counts: Counter[str] = Counter()
+    for layer in model.layers:
+        kind = snake_case(type(layer).keras_class or type(layer).__name__)
+        number = counts[kind]
+        counts[kind] += 1
+        path = f"{above}layers/{kind}{f'_{number}' if number else ''}"
+        yield path, layer
+        if isinstance(layer, Model):
+            yield from places(layer, f"{path}/")
 
 
 def collect(model: Model) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -17,8 +17,8 @@ _written: ContextVar[dict[int, dict[str, Any]] | None] = ContextVar("written", d
 def model_config(model: Model) -> dict[str, Any]:
     """What ``get_config`` of a model returns.
 
-    A layer that stands in several models inside gets a number, ``shared_object_id``, by which it
-    is known to be one and the same.
+    A layer that stands in several models inside gets a number, ``shared_layer``, by which minicnn
+    knows that it is one and the same. (Keras makes a copy for every model.)
 
     Raises:
         TypeError: if something in it cannot be written down.
@@ -114,7 +114,7 @@ def _layer(layer: Any, model: Model) -> dict[str, Any]:
     written = _written.get()
     if id(layer) in written:
         number = list(written).index(id(layer)) + 1
-        entry["shared_object_id"] = written[id(layer)]["shared_object_id"] = number
+        entry["shared_layer"] = written[id(layer)]["shared_layer"] = number
     else:
         written[id(layer)] = entry
     return entry

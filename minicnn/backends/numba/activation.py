@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from minicnn.backends.numba import threads
+from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.arrays import contiguous, empty
-from minicnn.backends.numba.threads import Kernels, launch
-from minicnn.backends.numpy import activation as textbook
+from minicnn.backends.numba.threads import Kernels, crew, launch
 
 kernels = Kernels("activation_kernels")
 
-# With less numbers, waking another core costs more than it brings.
+# With less numbers, NumPy has finished before a kernel has begun.
 SMALL = 2**14
 
 
@@ -27,7 +26,7 @@ def relu(
     if negative_slope or threshold or max_value is not None or not _large(z):
         return textbook.relu(z, negative_slope, max_value, threshold)
     y = empty(z.shape, z.dtype)
-    launch(kernels.relu, threads.workers, contiguous(z).reshape(-1), y.reshape(-1))
+    launch(kernels.relu, crew(z.size // 2), contiguous(z).reshape(-1), y.reshape(-1))
     return y
 
 
@@ -45,7 +44,7 @@ def relu_backward(
     dz = empty(dy.shape, dy.dtype)
     launch(
         kernels.relu_backward,
-        threads.workers,
+        crew(dy.size // 2),
         contiguous(dy).reshape(-1),
         contiguous(y).reshape(-1),
         dz.reshape(-1),

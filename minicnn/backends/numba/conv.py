@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.arrays import alike
 from minicnn.backends.numba.tiles import gather, scatter_and_sum, windows_on
-from minicnn.backends.numpy import conv as textbook
 from minicnn.shapes import Pair
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.arrays import alike
 from minicnn.backends.numba.tiles import gather, scatter_and_sum
-from minicnn.backends.numpy import conv_transpose as textbook
 from minicnn.backends.numpy.windows import Windows
 from minicnn.shapes import Pair, check_channels
 

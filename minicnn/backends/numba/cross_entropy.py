@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.arrays import contiguous, empty
 from minicnn.backends.numba.threads import Kernels
-from minicnn.backends.numpy import cross_entropy as textbook
 
 kernels = Kernels("cross_entropy_kernels")
 

@@ -2,38 +2,35 @@
 
 It is left to BLAS here as there. But NumPy's BLAS divides a product by the number of its threads,
 and its last digits with it; and its threads, waiting for more work, take the cores away from the
-compiled loops that come next. So a large product is cut into a fixed number of pieces, each a
-product on one core: pieces of the result, or, where that is small and the sum long, of the sum. A
-small one is done on one core together with what belongs to it, in one call.
+compiled loops that come next. So a large product is cut into a fixed number of parts, each of them
+products on one core: parts of the batch, or, as a batch is rather small, of the units and of the
+inputs. W is read once, from front to back, a little ahead of the products that need it.
 """
 
 from __future__ import annotations
 
-import math
 from functools import cache
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.backends.numba import threads
+from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.arrays import alike, contiguous, empty
 from minicnn.backends.numba.threads import (
     Kernels,
+    crew,
     gemm,
-    launch,
     launch_with_blas,
     run_with_blas,
     small_product,
 )
-from minicnn.backends.numpy import dense as textbook
 
 kernels = Kernels("dense_kernels")
-sums_of = Kernels("conv_kernels")
 
-# A piece has so many multiplications, which keep a core busy for longer than it takes to wake it.
-PIECE = 2**19
-PIECES = 16
-# With less rows or columns, BLAS spends its time on packing the other matrix.
+# A part has so many multiplications.
+PART = 2**19
+PARTS = 16
+# With less rows or columns than these, BLAS spends its time on packing the other matrix.
 WIDTH = 64
 
 
@@ -43,18 +40,24 @@ def dense(x: np.ndarray, W: np.ndarray, b: np.ndarray | None = None) -> np.ndarr
         return textbook.dense(x, W, b)
     rows, W = _rows(x), contiguous(W)
     y = empty((*x.shape[:-1], W.shape[1]), x.dtype)
-    result = y.reshape(-1, W.shape[1])
-    nothing = np.empty(0, x.dtype)
-    pieces, by_row = _cut(len(rows), W.shape, x.dtype)
-    if not by_row and W.shape[1] < pieces * WIDTH and len(W) > 4 * W.shape[1]:
-        sums = empty((pieces, *result.shape), x.dtype)
-        launch_with_blas(kernels.partial_products, threads.workers, gemm(x.dtype), rows, W, sums)
-        launch(sums_of.add_parts, threads.workers, sums.reshape(pieces, -1), y.reshape(-1))
-        if b is not None:
-            result += b
-        return y
-    b = nothing if b is None else contiguous(b)
-    _run(kernels.forward, kernels.forward_part, rows, W, b, result, pieces, by_row)
+    how = _plan(len(rows), W.shape)
+    workers = crew(how.work)
+    b = np.empty(0, x.dtype) if b is None else contiguous(b)
+    sink = np.zeros((workers, 16), x.dtype)
+    arguments = (
+        gemm(x.dtype),
+        rows,
+        W,
+        b,
+        y.reshape(-1, W.shape[1]),
+        how.parts_of_y,
+        how.by_batch,
+        how.block,
+    )
+    if workers > 1:
+        launch_with_blas(kernels.forward, workers, *arguments, sink)
+    else:
+        run_with_blas(kernels.forward_parts, 0, 1, *arguments, sink[0])
     return y
 
 
@@ -65,37 +68,72 @@ def dense_backward(
     if not alike(dy, x, W):
         return textbook.dense_backward(dy, x, W, input_gradient)
     rows_x, rows_dy, W = _rows(x), _rows(dy), contiguous(W)
-    dx = empty(x.shape if input_gradient else (0, 0), x.dtype)
-    dx_rows = dx.reshape(-1, x.shape[-1]) if input_gradient else dx
+    dx = empty(x.shape if input_gradient else (0, x.shape[-1]), x.dtype)
     dW, db = empty(W.shape, W.dtype), empty(W.shape[1:], W.dtype)
-    pieces, by_row = _cut(len(rows_x), W.shape, x.dtype)
-    _run(
-        kernels.backward, kernels.backward_part,
-        rows_dy, rows_x, W, dx_rows, dW, db, pieces, by_row,
-    )  # fmt: skip
+    how = _plan(len(rows_x), W.shape)
+    workers = crew(2 * how.work)
+    arguments = (
+        gemm(x.dtype),
+        rows_dy,
+        rows_x,
+        W,
+        dx.reshape(-1, x.shape[-1]),
+        dW,
+        db,
+        how.parts,
+        how.by_batch,
+        how.rows_of_dW,
+    )
+    sink = np.zeros((workers, 16), x.dtype)
+    if workers > 1:
+        launch_with_blas(kernels.backward, workers, *arguments, sink)
+    else:
+        run_with_blas(kernels.backward_parts, 0, 1, *arguments, sink[0])
     return (dx if input_gradient else None), dW, db
 
 
-@cache
-def _cut(n: int, W_shape: tuple[int, int], dtype: np.dtype) -> tuple[int, bool]:
-    """``(pieces, by_row)``: in how many pieces, and whether of the batch or of the features.
+class Plan(NamedTuple):
+    """How a product is cut up, which depends on the shapes alone.
 
-    A power of two, so that two, four or eight cores get equally much. Products so small that BLAS
-    does not pack its matrices can be cut to any size.
+    Attributes:
+        work: how many nanoseconds it takes one core, roughly.
+        parts: a power of two, so that two, four or eight cores get equally much.
+        by_batch: whether x, y and dx are cut into parts of the batch, or else y into parts of the
+            units, and dx of the inputs.
+        parts_of_y: into how many.
+        block: how many inputs go into one product of the forward.
+        rows_of_dW: how many inputs go into one product of the backward.
     """
-    work = n * math.prod(W_shape)
-    pieces = min(PIECES, 2 ** max(0, work // PIECE - 1).bit_length())
-    small = work <= pieces * small_product() and pieces <= n
-    return pieces, small or n >= pieces * WIDTH
+
+    work: int
+    parts: int
+    by_batch: bool
+    parts_of_y: int
+    block: int
+    rows_of_dW: int
 
 
-def _run(kernel: Any, part: Any, x: np.ndarray, *arguments: Any) -> None:
-    """Run a kernel; if there is but one piece, at once and on this core."""
-    pieces = arguments[-2]
-    if pieces == 1:
-        run_with_blas(part, 0, 1, gemm(x.dtype), x, *arguments)
-    else:
-        launch_with_blas(kernel, threads.workers, gemm(x.dtype), x, *arguments)
+@cache
+def _plan(n: int, W_shape: tuple[int, int]) -> Plan:
+    """Products so small that BLAS does not pack its matrices can be cut to any size, and large ones
+    are quicker when they are cut that small; where BLAS packs always, they should not be."""
+    (inputs, units), unpacked = W_shape, small_product()
+    size = n * inputs * units
+    parts = min(PARTS, 2 ** max(0, size // PART - 1).bit_length())
+    by_batch = parts == 1 or n >= parts * WIDTH or (size <= parts * unpacked and n >= parts)
+    parts_of_y = (
+        parts if by_batch else max(1, min(parts, units // (WIDTH // 2 if unpacked else WIDTH)))
+    )
+    block = unpacked * parts_of_y // (n * units) // 8 * 8
+    rows_of_dW = unpacked // (n * units) // 8 * 8
+    return Plan(
+        size // 64,
+        parts,
+        by_batch,
+        parts_of_y,
+        block if block >= 32 else 256,
+        rows_of_dW if rows_of_dW >= 16 else inputs,
+    )
 
 
 def _rows(x: np.ndarray) -> np.ndarray:

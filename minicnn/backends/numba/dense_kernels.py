@@ -1,4 +1,4 @@
-"""The loops of the fully connected product: its pieces, each a product on one core."""
+"""The loops of the fully connected product: its parts, each a product on one core."""
 
 from __future__ import annotations
 
@@ -10,78 +10,100 @@ from minicnn.backends.numba.compiling import compiled, parallel, serial
 
 
 @parallel
-def forward(workers, gemm, x, W, b, y, pieces, by_row):
-    """y = x W + b, in pieces of y's rows or columns.
+def forward(workers, gemm, x, W, b, y, parts, by_batch, block, sink):
+    """y = x W + b, in parts of the batch or of the units.
 
     Args:
         x: (n, in).
         W: (in, units).
         b: (units,), or empty.
         y: (n, units).
+        block: with parts of the units, so many inputs go into one product.
+        sink: (workers, some), for numbers that nobody wants.
     """
     for worker in prange(workers):
-        forward_part(np.int64(worker), workers, gemm, x, W, b, y, pieces, by_row)
+        forward_parts(
+            np.int64(worker), workers, gemm, x, W, b, y, parts, by_batch, block, sink[worker]
+        )
 
 
 @serial
-def forward_part(worker, workers, gemm, x, W, b, y, pieces, by_row):
-    size = len(x) if by_row else W.shape[1]
-    for piece in range(worker, pieces, workers):
-        first, last = size * piece // pieces, size * (piece + 1) // pieces
-        if by_row:
-            part, bias = y[first:last], b
-            matmul_add(gemm, x[first:last], False, W, False, part, 0)
-        else:
-            part, bias = y[:, first:last], b[first:last]
-            matmul_add(gemm, x, False, W[:, first:last], False, part, 0)
-        if b.size:
-            for i in range(len(part)):
-                row = part[i]
-                for j in range(len(row)):
-                    row[j] += bias[j]
-
-
-@parallel
-def partial_products(workers, gemm, x, W, sums):
-    """x W in so many parts as ``sums`` (parts, n, units) has, along the inputs."""
-    for worker in prange(workers):
-        _partial_products(np.int64(worker), workers, gemm, x, W, sums)
-
-
-@compiled
-def _partial_products(worker, workers, gemm, x, W, sums):
-    k, parts = len(W), len(sums)
+def forward_parts(worker, workers, gemm, x, W, b, y, parts, by_batch, block, sink):
+    (inputs, units), n = W.shape, len(x)
     for part in range(worker, parts, workers):
-        first, last = k * part // parts, k * (part + 1) // parts
-        matmul_add(gemm, x[:, first:last], False, W[first:last], False, sums[part], 0)
+        rows, columns = slice(0, n), slice(0, units)
+        if by_batch:
+            rows = slice(n * part // parts, n * (part + 1) // parts)
+            matmul_add(gemm, x[rows], False, W, False, y[rows], 0)
+        else:
+            columns = slice(units * part // parts, units * (part + 1) // parts)
+            for start in range(0, inputs, block):
+                some = slice(start, min(start + block, inputs))
+                _fetch(W[some, columns], sink)
+                part_of_x = x[:, some]
+                matmul_add(
+                    gemm, part_of_x, False, W[some, columns], False, y[:, columns], int(start > 0)
+                )
+        if b.size:
+            for i in range(rows.start, rows.stop):
+                for j in range(columns.start, columns.stop):
+                    y[i, j] += b[j]
 
 
 @parallel
-def backward(workers, gemm, dy, x, W, dx, dW, db, pieces, by_row):
-    """dx = dy W^T in pieces of its rows or columns, dW = x^T dy in pieces of its rows, and db.
+def backward(workers, gemm, dy, x, W, dx, dW, db, parts, by_batch, block, sink):
+    """dx = dy W^T in parts of the batch or of the inputs, dW = x^T dy in parts of the inputs, db.
 
     Args:
         dx: (n, in), or empty where it is not wanted.
+        block: so many rows of dW come from one product.
+        sink: (workers, some), for numbers that nobody wants.
     """
     for worker in prange(workers):
-        backward_part(np.int64(worker), workers, gemm, dy, x, W, dx, dW, db, pieces, by_row)
+        backward_parts(
+            np.int64(worker), workers, gemm, dy, x, W, dx, dW, db, parts, by_batch, block,
+            sink[worker],
+        )  # fmt: skip
 
 
 @serial
-def backward_part(worker, workers, gemm, dy, x, W, dx, dW, db, pieces, by_row):
-    inputs = len(W)
-    for piece in range(worker, 2 * pieces, workers):
-        part = piece // 2
-        first, last = inputs * part // pieces, inputs * (part + 1) // pieces
-        if piece % 2:
-            matmul_add(gemm, x[:, first:last], True, dy, False, dW[first:last], 0)
-        elif dx.size and by_row:
-            first, last = len(dy) * part // pieces, len(dy) * (part + 1) // pieces
+def backward_parts(worker, workers, gemm, dy, x, W, dx, dW, db, parts, by_batch, block, sink):
+    n, inputs = len(dy), len(W)
+    for task in range(worker, 2 * parts, workers):
+        part = task // 2
+        first, last = inputs * part // parts, inputs * (part + 1) // parts
+        if task % 2:
+            for start in range(first, last, block):
+                end = min(start + block, last)
+                matmul_add(gemm, x[:, start:end], True, dy, False, dW[start:end], 0)
+        elif dx.size and by_batch:
+            first, last = n * part // parts, n * (part + 1) // parts
             matmul_add(gemm, dy[first:last], False, W, True, dx[first:last], 0)
         elif dx.size:
-            matmul_add(gemm, dy, False, W[first:last], True, dx[:, first:last], 0)
+            for start in range(first, last, FETCHED):
+                end = min(start + FETCHED, last)
+                _fetch(W[start:end], sink)
+                matmul_add(gemm, dy, False, W[start:end], True, dx[:, start:end], 0)
     if worker == 0:
         _sum_rows(dy, db)
+
+
+# So many rows of W are fetched before they are multiplied.
+FETCHED = 512
+
+
+@compiled
+def _fetch(W, sink):
+    """Bring some rows of W into the cache.
+
+    BLAS takes a large matrix 16 columns at a time, and where it is not in the cache waits for every
+    row anew. Read from front to back, it comes much quicker.
+    """
+    total = sink[0]
+    for i in range(len(W)):
+        for j in range(0, W.shape[1], 64 // W.itemsize):
+            total += W[i, j]
+    sink[0] = total  # or else the compiler would leave out the reading
 
 
 @compiled

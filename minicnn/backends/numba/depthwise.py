@@ -11,10 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from minicnn.backends.numba import threads
+from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.arrays import alike, contiguous, empty
-from minicnn.backends.numba.threads import Kernels, launch
-from minicnn.backends.numpy import depthwise as textbook
+from minicnn.backends.numba.threads import Kernels, crew, launch
 from minicnn.backends.numpy.windows import Windows
 from minicnn.shapes import Pair, check_channels
 
@@ -37,7 +36,8 @@ def depthwise_conv2d(
     windows = _windows(x.shape, W.shape, strides, padding, dilation)
     y = empty((len(x), *windows[:2], W.shape[2] * W.shape[3]), x.dtype)
     b = np.empty(0, x.dtype) if b is None else contiguous(b)
-    launch(kernels.forward, threads.workers, contiguous(x), contiguous(W), b, y, windows)
+    workers = crew(y.size * W.shape[0] * W.shape[1])
+    launch(kernels.forward, workers, contiguous(x), contiguous(W), b, y, windows)
     return y
 
 
@@ -60,7 +60,7 @@ def depthwise_conv2d_backward(
     dWs, dbs = empty((parts, *W.shape), W.dtype), empty((parts, dy.shape[3]), W.dtype)
     launch(
         kernels.backward,
-        threads.workers,
+        crew(2 * dy.size * W.shape[0] * W.shape[1]),
         contiguous(dy),
         contiguous(x),
         contiguous(W),

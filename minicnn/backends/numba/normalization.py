@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minicnn.backends.numba import threads
+from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.arrays import contiguous, empty
-from minicnn.backends.numba.threads import Kernels, launch
-from minicnn.backends.numpy import normalization as textbook
+from minicnn.backends.numba.threads import Kernels, crew, launch
 
 kernels = Kernels("normalization_kernels")
 
@@ -53,7 +52,7 @@ def batch_norm(
     x = contiguous(x)
     rows, c = x.reshape(-1, x.shape[-1]), x.shape[-1]
     means, squares = np.empty((2, min(PARTS, len(rows)), c))
-    launch(kernels.statistics, threads.workers, rows, means, squares)
+    launch(kernels.statistics, crew(2 * x.size), rows, means, squares)
     mean, square, n = means[0], squares[0], 0
     for part in range(len(means)):
         m = len(rows) * (part + 1) // len(means) - n
@@ -76,7 +75,7 @@ def batch_norm_backward(dy: Any, saved: Any) -> tuple[Any, Any, Any]:
     dgammas, dbetas = np.empty((2, min(PARTS, len(x_rows)), c))
     launch(
         kernels.gradient_sums,
-        threads.workers,
+        crew(x.size),
         dy_rows,
         x_rows,
         mean,
@@ -90,7 +89,7 @@ def batch_norm_backward(dy: Any, saved: Any) -> tuple[Any, Any, Any]:
     dx = empty(x.shape, x.dtype)
     launch(
         kernels.input_gradient,
-        threads.workers,
+        crew(x.size),
         dy_rows,
         x_rows,
         dx.reshape(-1, c),
@@ -137,7 +136,7 @@ def _normalized(saved: Saved) -> Any:
     y = empty(x.shape, x.dtype)
     launch(
         kernels.normalize,
-        threads.workers,
+        crew(x.size),
         x.reshape(-1, c),
         y.reshape(-1, c),
         mean,

@@ -11,10 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from minicnn.backends.numba import threads
+from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.arrays import contiguous, empty
-from minicnn.backends.numba.threads import Kernels, launch
-from minicnn.backends.numpy import pooling as textbook
+from minicnn.backends.numba.threads import Kernels, crew, launch
 from minicnn.backends.numpy.windows import Windows
 from minicnn.shapes import Pair
 
@@ -32,7 +31,7 @@ def max_pool2d(
         return textbook.max_pool2d(x, pool_size, strides, padding)
     y = empty((len(x), *windows[:2], x.shape[3]), x.dtype)
     argmax = empty(y.shape, np.min_scalar_type(pool_size[0] * pool_size[1] - 1))
-    launch(kernels.max_pool, threads.workers, contiguous(x), y, argmax, windows)
+    launch(kernels.max_pool, crew(2 * x.size), contiguous(x), y, argmax, windows)
     return y, argmax
 
 
@@ -51,7 +50,7 @@ def max_pool2d_backward(
     dx = empty(x_shape, dy.dtype)
     launch(
         kernels.max_pool_backward,
-        threads.workers,
+        crew(2 * dx.size),
         contiguous(dy),
         contiguous(argmax),
         dx,
@@ -68,7 +67,7 @@ def average_pool2d(
     if x.dtype.char not in "fd":
         return textbook.average_pool2d(x, pool_size, strides, padding)
     y = empty((len(x), *windows[:2], x.shape[3]), x.dtype)
-    launch(kernels.average_pool, threads.workers, contiguous(x), y, windows)
+    launch(kernels.average_pool, crew(2 * x.size), contiguous(x), y, windows)
     return y
 
 
@@ -80,7 +79,7 @@ def average_pool2d_backward(
         return textbook.average_pool2d_backward(dy, x_shape, pool_size, strides, padding)
     windows = _windows(x_shape[1:3], pool_size, strides, padding)
     dx = empty(x_shape, dy.dtype)
-    launch(kernels.average_pool_backward, threads.workers, contiguous(dy), dx, windows)
+    launch(kernels.average_pool_backward, crew(2 * dx.size), contiguous(dy), dx, windows)
     return dx
 
 

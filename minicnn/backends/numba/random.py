@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.backends.numba import threads
+from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.arrays import contiguous, empty
-from minicnn.backends.numba.threads import Kernels, launch
-from minicnn.backends.numpy import random as textbook
+from minicnn.backends.numba.threads import Kernels, crew, launch
 
 kernels = Kernels("random_kernels")
 
@@ -34,7 +33,7 @@ def dropout(
     y, mask = empty(x.shape, x.dtype), empty(x.shape, bool)
     launch(
         kernels.dropout,
-        threads.workers,
+        crew(x.size),
         contiguous(x).reshape(-1),
         y.reshape(-1),
         mask.reshape(-1),
@@ -53,7 +52,7 @@ def dropout_backward(dy: Any, mask: Any, rate: float) -> Any:
     dx = empty(dy.shape, dy.dtype)
     launch(
         kernels.dropout_backward,
-        threads.workers,
+        crew(dy.size // 2),
         contiguous(dy).reshape(-1),
         contiguous(mask).reshape(-1),
         dx.reshape(-1),

@@ -19,7 +19,6 @@ import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 
@@ -56,6 +55,9 @@ def _quota() -> float | None:
 workers = usable_cores()
 """How many workers a loop has; :func:`minicnn.backend.set_threads` sets it."""
 
+# To wake another core takes a few microseconds, and a thousand where others use it, too.
+WORTH_WAKING = 20_000
+
 # The simplest of Numba's threading layers breaks if two threads start a loop at once. Besides, two
 # loops at once would share the cores, and gain nothing.
 _one_at_a_time = threading.RLock()
@@ -78,20 +80,24 @@ class Kernels:
         return value
 
 
+def crew(work: int) -> int:
+    """How many workers are worth waking for work that takes one of them so many nanoseconds."""
+    return workers if work >= WORTH_WAKING else 1
+
+
 def launch(kernel: Callable, workers: int, *arguments: Any) -> None:
     """Run ``kernel(workers, *arguments)`` on as many cores."""
-    numba = _numba()
+    get_threads, set_threads, most = _numba_threads()
     with _one_at_a_time:
-        threads = numba.get_num_threads()
-        wanted = min(workers, numba.config.NUMBA_NUM_THREADS)
+        threads, wanted = get_threads(), min(workers, most)
         if threads == wanted:
             kernel(workers, *arguments)
             return
-        numba.set_num_threads(wanted)
+        set_threads(wanted)
         try:
             kernel(workers, *arguments)
         finally:
-            numba.set_num_threads(threads)
+            set_threads(threads)
 
 
 def launch_with_blas(kernel: Callable, workers: int, *arguments: Any) -> None:
@@ -141,8 +147,20 @@ def small_product() -> int:
 
 
 @cache
-def _numba() -> ModuleType:
-    return importlib.import_module("numba")
+def _numba_threads() -> tuple[Callable[[], int], Callable[[int], None], int]:
+    """The functions that read and set Numba's number of threads, and the most there can be.
+
+    Numba's public functions check each time whether its threads run: as long as a small kernel
+    takes. What they call when they have checked is enough.
+    """
+    import numba
+    from numba.np.ufunc import parallel
+
+    get_threads, set_threads = numba.get_num_threads, numba.set_num_threads
+    get_threads()  # starts the threads
+    get_threads = getattr(parallel, "_get_num_threads", get_threads)
+    set_threads = getattr(parallel, "_set_num_threads", set_threads)
+    return get_threads, set_threads, numba.config.NUMBA_NUM_THREADS
 
 
 @cache

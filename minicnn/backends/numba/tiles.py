@@ -18,9 +18,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.backends.numba import threads
 from minicnn.backends.numba.arrays import contiguous, empty
-from minicnn.backends.numba.threads import Kernels, gemm, launch, launch_with_blas, small_product
+from minicnn.backends.numba.threads import (
+    Kernels,
+    crew,
+    gemm,
+    launch,
+    launch_with_blas,
+    small_product,
+)
 from minicnn.backends.numpy.windows import Windows
 from minicnn.shapes import Pair, check_channels
 
@@ -33,6 +39,8 @@ TILE = 2**19
 # All partial sums of dW together have about so many numbers.
 SUMS = 2**20
 PARTS = 16
+# So many multiplications a core does in a nanosecond, roughly.
+RATE = 64
 # The bias is added by loops over so many numbers at a time.
 BIASES = 128
 
@@ -131,7 +139,7 @@ def gather(
     """
     how = plan(len(x), W.shape, groups, windows, pool)
     k, f = math.prod(W.shape[:3]), W.shape[3]
-    workers = threads.workers
+    workers = crew(len(x) * math.prod(windows.count) * k * f // groups // RATE)
     y = empty((len(x), *(how.pools[:2] if pool else windows.count), f), x.dtype)
     argmax = np.empty((0,) * 4, np.uint8)
     scratch = how.rows * k
@@ -179,7 +187,8 @@ def scatter_and_sum(
     """
     how = plan(len(dy), W.shape, groups, windows, pool)
     (kh, kw, c, f), dtype = W.shape, dy.dtype
-    k, workers = kh * kw * c, threads.workers
+    k = kh * kw * c
+    workers = crew(2 * len(dy) * math.prod(windows.count) * k * f // groups // RATE)
     no_images, no_matrix = np.empty((0,) * 4, dtype), np.empty((0, 0), dtype)
     W = contiguous(W).reshape(k, f)
     dx = empty((len(dy), *windows.image, c * groups), dtype) if input_gradient else no_images

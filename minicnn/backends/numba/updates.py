@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.backends.numba import threads
-from minicnn.backends.numba.threads import Kernels, launch
-from minicnn.backends.numpy import updates as textbook
+from minicnn.backends import numpy as textbook
+from minicnn.backends.numba.threads import Kernels, crew, launch
 from minicnn.backends.numpy.updates import (
     clip_by_norm as clip_by_norm,
     clip_by_value as clip_by_value,
@@ -180,7 +179,7 @@ def _run(kernel: Any, w: np.ndarray, *arguments: Any) -> None:
     number = w.dtype.type
     launch(
         kernel,
-        threads.workers,
+        crew(w.size),
         w,
         *(number(a) if isinstance(a, float) else a for a in arguments),
     )
