@@ -95,15 +95,19 @@ def there_and_back(ours, x, y, folder, steps=True):
 
 
 def matrix():
-    """Every case in a Sequential; every class of layers (by its first case) in a network, too."""
+    """Every case in a Sequential and in a network. The first of each class of layers is tried in
+    one of them in every run of the tests, the others where there is time."""
     seen = set()
     for number, (name, case) in enumerate({**CASES, **RANDOM_CASES}.items()):
-        if not isinstance(case.shape, list):
-            yield sequential, number, name
         kind = type(case.make(minicnn))
-        if kind not in seen:
-            seen.add(kind)
-            yield functional, number, name
+        turn = len(seen) % 2 if kind not in seen else None
+        seen.add(kind)
+        if isinstance(case.shape, list):
+            yield pytest.param(functional, number, name)
+            continue
+        for this, build in enumerate((sequential, functional)):
+            marks = [] if turn == this else [pytest.mark.slow]
+            yield pytest.param(build, number, name, marks=marks)
 
 
 @pytest.mark.parametrize(("build", "number", "name"), list(matrix()))

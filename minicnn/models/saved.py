@@ -66,6 +66,30 @@ class Saved:
 
         saving.load_weights(self, filepath, skip_mismatch, by_name)
 
+    def export(self, filepath: Path, format: str = "onnx", fold_batch_norm: bool = True) -> None:
+        """Write the model as an ONNX file, for other programs to run.
+
+        The network takes images as in training, (batch, height, width, channels), in batches of any
+        size, and does what ``predict`` does: dropout is gone. Takes the package onnx (the extra
+        ``onnx``).
+
+        Args:
+            filepath: ends in ``.onnx``.
+            format: ``"onnx"``.
+            fold_batch_norm: whether a batch normalization after a convolution or a dense layer is
+                folded into its weights, or kept as a step of its own.
+
+        Raises:
+            ValueError: if a layer of one's own is in it, the model is not built, or the name or the
+                format is wrong.
+            ImportError: if the package is not installed.
+        """
+        from minicnn.exporting import export_onnx
+
+        if format != "onnx":
+            raise ValueError(f"format: expected 'onnx', got {format!r}")
+        export_onnx(self, filepath, fold_batch_norm)
+
     def to_json(self, **kwargs: Any) -> str:
         """The layers and how they are connected, without weights, as JSON.
         ``minicnn.models.model_from_json`` reads it.
