@@ -40,9 +40,7 @@ def use(name: str) -> None:
     module = lookup(FLOORS, name, "backend")
     missing = _missing(module)
     if missing:
-        raise ImportError(
-            f"backend {name!r} needs {' and '.join(missing)}: pip install {missing[0]}"
-        )
+        raise ImportError(f"backend {name!r} needs {' and '.join(missing)}, which is not installed")
     _current = importlib.import_module(module)
 
 
@@ -58,8 +56,14 @@ def current() -> ModuleType:
 
 def _missing(module: str) -> list[str]:
     """The packages that a floor needs and that are not installed; nothing is imported."""
-    needed = NEEDED.get(module, ())
-    return [package for package in needed if importlib.util.find_spec(package) is None]
+    return [package for package in NEEDED.get(module, ()) if not _found(package)]
+
+
+def _found(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # from a finder that forbids it
+        return False
 
 
 def name() -> str:

@@ -51,16 +51,26 @@ def parallel(function: Callable) -> Any:
 def _jit(function: Callable, **options: bool) -> Any:
     """Compiled when called, and then kept on disk, if there is a place for it."""
     dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    dispatcher._cache = _cache_of(function)
+    return dispatcher
+
+
+def _cache_of(function: Callable) -> Any:
     users_choice = numba.config.CACHE_DIR
+    folder = users_choice or str(_folder)
     try:
         # Read by Numba at this moment, and no longer: the user's own functions go where they went.
-        numba.config.CACHE_DIR = users_choice or str(_folder)
-        dispatcher._cache = _KernelCache(function)
-    except (OSError, RuntimeError):  # RuntimeError: no folder that can be written
-        dispatcher._cache = _NoCache()
+        numba.config.CACHE_DIR = folder
+        cache = _KernelCache(function)
+        # Where that folder cannot be written Numba takes another one, which may hold what was
+        # compiled from other versions of the kernels that this one calls.
+        if Path(folder) in Path(cache.cache_path).parents:
+            return cache
+    except (OSError, RuntimeError):  # RuntimeError: no folder can be written
+        pass
     finally:
         numba.config.CACHE_DIR = users_choice
-    return dispatcher
+    return _NoCache()
 
 
 def cache_folder() -> Path:
@@ -75,8 +85,8 @@ def cache_folder() -> Path:
         base = Path.home() / "Library" / "Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    code = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    code = hashlib.sha256(Path(__file__).read_bytes())
+    for path in sorted(Path(__file__).parent.glob("*_kernels.py")):
         code.update(path.read_bytes())
     return Path(base) / "minicnn" / f"kernels-{code.hexdigest()[:12]}"
 

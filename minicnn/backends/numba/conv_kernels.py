@@ -8,7 +8,7 @@ from numba import prange
 from minicnn.backends.numba.blas_kernels import matmul_add
 from minicnn.backends.numba.compiling import compiled, parallel
 from minicnn.backends.numba.pooling_kernels import maximum_of_pools, to_maxima
-from minicnn.backends.numba.vectors import CHUNK
+from minicnn.backends.numba.vector_kernels import CHUNK
 from minicnn.backends.numba.windows_kernels import gather, scatter
 
 

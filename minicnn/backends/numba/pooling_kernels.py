@@ -6,7 +6,7 @@ import numpy as np
 from numba import prange
 
 from minicnn.backends.numba.compiling import compiled, parallel
-from minicnn.backends.numba.vectors import (
+from minicnn.backends.numba.vector_kernels import (
     fits,
     maximum_of_four,
     maximum_of_taps,

@@ -21,6 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+CONTROL_GROUP = Path("/sys/fs/cgroup")
+
 
 def usable_cores() -> int:
     """How many cores this process may use: the machine's, its affinity's, its container's."""
@@ -41,10 +43,9 @@ def _quota() -> float | None:
     Linux writes it into ``cpu.max`` ("QUOTA PERIOD" or "max PERIOD"), or into two files where it
     manages containers in the old way.
     """
-    root = Path("/sys/fs/cgroup")
     for files in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):
         try:
-            quota, period = " ".join((root / file).read_text() for file in files).split()
+            quota, period = " ".join((CONTROL_GROUP / file).read_text() for file in files).split()
         except (OSError, ValueError):
             continue
         if quota not in ("max", "-1"):

@@ -12,7 +12,7 @@ inside of it once for a window.
 from __future__ import annotations
 
 from minicnn.backends.numba.compiling import compiled
-from minicnn.backends.numba.vectors import copy_run, fits, zero_run
+from minicnn.backends.numba.vector_kernels import copy_run, fits, zero_run
 
 
 @compiled
