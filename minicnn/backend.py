@@ -9,15 +9,20 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import warnings
 from collections import Counter
 from types import ModuleType
 
 from minicnn.registry import lookup, snake_case
 from minicnn.shapes import positive_int
 
-FLOORS = {"numpy": "minicnn.backends.numpy", "numba": "minicnn.backends.numba"}
+FLOORS = {
+    "numpy": "minicnn.backends.numpy",
+    "numba": "minicnn.backends.numba",
+    "cupy": "minicnn.backends.cupy",
+}
 
-NEEDED = {"minicnn.backends.numba": ("numba", "scipy")}
+NEEDED = {"numba": ("numba", "scipy"), "cupy": ("cupy",)}
 
 _current: ModuleType | None = None
 _names: Counter[str] = Counter()
@@ -28,42 +33,74 @@ def use(name: str) -> None:
     """Choose the floor for all that is built from now on.
 
     Args:
-        name: ``"numpy"``, the textbook, or ``"numba"``, the same compiled for the cores of a CPU.
+        name: ``"numpy"``, the textbook; ``"numba"``, the same compiled for the cores of a CPU;
+            ``"cupy"``, on an NVIDIA GPU, or ``"cupy:1"`` on the second one.
 
     Raises:
         ValueError: if there is no floor of that name.
         ImportError: if a package that it needs is missing.
+        RuntimeError: if there is no GPU that can be used; it says what is missing.
     """
     global _current
     if not isinstance(name, str):
         raise TypeError(f"name: expected a str such as 'numpy', got {name!r}")
-    module = lookup(FLOORS, name, "backend")
-    missing = _missing(module)
+    floor, colon, index = name.partition(":")
+    module = lookup(FLOORS, floor, "backend")
+    floor = module.rpartition(".")[2]
+    if colon and not (floor == "cupy" and index.isdecimal()):
+        raise ValueError(f"name: expected 'cupy:' and the number of a GPU, got {name!r}")
+    missing = _missing(floor)
     if missing:
-        raise ImportError(f"backend {name!r} needs {' and '.join(missing)}, which is not installed")
-    _current = importlib.import_module(module)
+        remedy = '; pip install "minicnn[gpu]"' if floor == "cupy" else ""
+        packages = " and ".join(missing)
+        raise ImportError(f"backend {name!r} needs {packages}, which is not installed{remedy}")
+    chosen = importlib.import_module(module)
+    if floor == "cupy":
+        chosen.prepare(int(index) if colon else None)
+    _current = chosen
 
 
 def current() -> ModuleType:
     """The floor in use, as a module of operations.
 
-    The first one is what ``MINICNN_BACKEND`` names.
+    The first one is what ``MINICNN_BACKEND`` names; otherwise a GPU, if there is one and CuPy is
+    installed; otherwise the cores of the CPU.
     """
     if _current is None:
-        use(os.environ.get("MINICNN_BACKEND") or "numpy")
+        use(os.environ.get("MINICNN_BACKEND") or _best())
     return _current
 
 
-def _missing(module: str) -> list[str]:
+def _best() -> str:
+    if not _missing("cupy"):
+        from minicnn.backends.cupy.status import gpu_status
+
+        with warnings.catch_warnings():  # nobody has asked for a GPU
+            warnings.simplefilter("ignore")
+            if gpu_status().usable:
+                return "cupy"
+    missing = _missing("numba")
+    if not missing:
+        return "numba"
+    packages = " and ".join(missing)
+    warnings.warn(
+        f"minicnn computes with NumPy alone, which is slow: {packages} cannot be found",
+        stacklevel=2,
+    )
+    return "numpy"
+
+
+def _missing(floor: str) -> list[str]:
     """The packages that a floor needs and that are not installed; nothing is imported."""
-    return [package for package in NEEDED.get(module, ()) if not _found(package)]
+    return [package for package in NEEDED.get(floor, ()) if not _found(package)]
 
 
 def _found(package: str) -> bool:
     try:
-        return importlib.util.find_spec(package) is not None
+        spec = importlib.util.find_spec(package)
     except ModuleNotFoundError:  # from a finder that forbids it
         return False
+    return spec is not None and spec.origin is not None  # a mere folder of that name has no origin
 
 
 def name() -> str:

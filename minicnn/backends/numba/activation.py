@@ -11,7 +11,7 @@ from typing import Any
 
 from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.arrays import contiguous, empty
-from minicnn.backends.numba.threads import Kernels, crew, launch
+from minicnn.backends.numba.threads import Kernels, crew, launch_loop
 
 kernels = Kernels("activation_kernels")
 
@@ -26,7 +26,7 @@ def relu(
     if negative_slope or threshold or max_value is not None or not _large(z):
         return textbook.relu(z, negative_slope, max_value, threshold)
     y = empty(z.shape, z.dtype)
-    launch(kernels.relu, crew(z.size // 2), contiguous(z).reshape(-1), y.reshape(-1))
+    launch_loop(kernels.relu, crew(z.size // 2), contiguous(z).reshape(-1), y.reshape(-1))
     return y
 
 
@@ -42,7 +42,7 @@ def relu_backward(
     if negative_slope or max_value is not None or not _large(dy) or y.dtype != dy.dtype:
         return textbook.relu_backward(dy, z, y, negative_slope, max_value, threshold)
     dz = empty(dy.shape, dy.dtype)
-    launch(
+    launch_loop(
         kernels.relu_backward,
         crew(dy.size // 2),
         contiguous(dy).reshape(-1),

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from numba import prange
 
-from minicnn.backends.numba.compiling import parallel
+from minicnn.backends.numba.compiling import loop
 
 
-@parallel
-def relu(workers, z, y):
+@loop
+def relu(z, y):
     """y = z where z is not below 0, else 0: a NaN stays."""
     zero = z.dtype.type(0)
     for i in prange(z.size):
         y[i] = zero if z[i] < zero else z[i]
 
 
-@parallel
-def relu_backward(workers, dy, y, dz):
+@loop
+def relu_backward(dy, y, dz):
     """dz = dy where y > 0, else 0."""
     zero = dy.dtype.type(0)
     for i in prange(dy.size):

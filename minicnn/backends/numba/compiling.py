@@ -26,24 +26,23 @@ _announced = False
 
 
 def compiled(function: Callable) -> Any:
-    """A function for other kernels to call.
-
-    It divides like NumPy (x / 0 is inf).
-    """
+    """A function for kernels to call. It divides like NumPy (x / 0 is inf)."""
     return _jit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
-def serial(function: Callable) -> Any:
-    """A kernel that runs on one core. Python's lock is free while it does."""
+def kernel(function: Callable) -> Any:
+    """What one of several workers does: ``function(worker, workers, ...)``.
+
+    ``threads.launch`` calls it on as many cores. Python's lock is free meanwhile.
+    """
     return _jit(function)
 
 
-def parallel(function: Callable) -> Any:
-    """A kernel whose ``numba.prange`` runs on several cores.
+def loop(function: Callable) -> Any:
+    """A loop over numbers, by ``numba.prange``, which deals them out to the cores.
 
-    Compiling such a loop costs a second by itself, and more for what is in it: it should do no
-    more than call a :func:`compiled` function for each worker. Its index has no sign; in Numba,
-    ``numpy.int64(worker)`` can be computed with.
+    ``threads.launch_loop`` starts it. (A worker's part of a kernel could be written as such a loop,
+    too. But it would be compiled three times over, and that takes seconds.)
     """
     return _jit(function, parallel=True)
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from minicnn.backends.numba.blas_kernels import matmul_add
-from minicnn.backends.numba.compiling import compiled, parallel
+from minicnn.backends.numba.compiling import compiled, kernel
 from minicnn.backends.numba.pooling_kernels import maximum_of_pools, to_maxima
 from minicnn.backends.numba.vector_kernels import CHUNK
-from minicnn.backends.numba.windows_kernels import gather, scatter
+from minicnn.backends.numba.windows_kernels import as_windows, gather, scatter
 
 
-@parallel
-def forward(workers, gemm, x, W, biases, y, argmax, windows, pools, groups, rows, relu, scratch):
+@kernel
+def forward(
+    worker, workers, gemm, x, W, biases, y, argmax, windows, pools, groups, rows, relu, scratch
+):
     """y = x correlated with W, plus b; the maximum of each pool, if any; max(y, 0) if ``relu``.
 
     Args:
@@ -22,22 +23,23 @@ def forward(workers, gemm, x, W, biases, y, argmax, windows, pools, groups, rows
         biases: b, once or several times over; or empty.
         y: (n * oh * ow, f); with pools (n * ph * pw, f).
         argmax: like y; empty without pools.
-        windows: see ``gather``.
-        pools: ``(ph, pw, height, width)``: how many there are, and their size.
+        windows: see ``gather``, as an array.
+        pools: ``(ph, pw, height, width)``, how many there are and their size, as an array.
         rows: of a tile: windows, or, with pools, rows of pools.
         scratch: (workers, windows of a tile * (kh * kw * c / groups + f) + 2 * CHUNK).
     """
-    for worker in prange(workers):
-        mine = scratch[worker]
-        if argmax.size:
-            _forward_to_pools(
-                np.int64(worker), workers, gemm, x, W, biases, y, argmax, windows, pools, groups,
-                rows, relu, mine,
-            )  # fmt: skip
-        else:
-            _forward(
-                np.int64(worker), workers, gemm, x, W, biases, y, windows, groups, rows, relu, mine
-            )
+    windows, pools, mine = as_windows(windows), _as_pools(pools), scratch[worker]
+    if argmax.size:
+        _forward_to_pools(
+            worker, workers, gemm, x, W, biases, y, argmax, windows, pools, groups, rows, relu, mine
+        )
+    else:
+        _forward(worker, workers, gemm, x, W, biases, y, windows, groups, rows, relu, mine)
+
+
+@compiled
+def _as_pools(numbers):
+    return numbers[0], numbers[1], numbers[2], numbers[3]
 
 
 @compiled
@@ -111,10 +113,10 @@ def _finish(z, biases, relu):
             z[i] = zero if z[i] < zero else z[i]
 
 
-@parallel
+@kernel
 def backward(
-    workers, gemm, dy, y, argmax, x, W, W_T, dx, sums, windows, pools, groups, images, rows, relu,
-    scratch,
+    worker, workers, gemm, dy, y, argmax, x, W, W_T, dx, sums, windows, pools, groups, images,
+    rows, relu, scratch,
 ):  # fmt: skip
     """dx, and partial sums of dW and db.
 
@@ -134,22 +136,11 @@ def backward(
         scratch: (workers, rows * kh * kw * c / groups + rows of dz * f + 2 * CHUNK); there are as
             many rows of dz as in a tile, or, with pools, in so many images.
     """
-    for worker in prange(workers):
-        _backward(
-            np.int64(worker), workers, gemm, dy, y, argmax, x, W, W_T, dx, sums, windows, pools,
-            groups, images, rows, relu, scratch[worker],
-        )  # fmt: skip
-
-
-@compiled
-def _backward(
-    worker, workers, gemm, dy, y, argmax, x, W, W_T, dx, sums, windows, pools, groups, images,
-    rows, relu, scratch,
-):  # fmt: skip
+    windows, pools = as_windows(windows), _as_pools(pools)
     k, f = W.shape
     n = max(len(x), len(dx))
     per_image, maxima_per_image = windows[0] * windows[1], pools[0] * pools[1]
-    tile, space = scratch[: rows * k + CHUNK], scratch[rows * k + CHUNK :]
+    tile, space = scratch[worker, : rows * k + CHUNK], scratch[worker, rows * k + CHUNK :]
     for part in range(worker, len(sums), workers):
         first, last = n * part // len(sums), n * (part + 1) // len(sums)
         sums[part] = 0
@@ -214,15 +205,9 @@ def _through_relu(dy, y, dz):
         passed[i] = given[i] if output[i] > zero else zero
 
 
-@parallel
-def add_parts(workers, parts, total):
+@kernel
+def add_parts(worker, workers, parts, total):
     """total = the sum of the rows of ``parts``, always in the same order."""
-    for worker in prange(workers):
-        _add_parts(np.int64(worker), workers, parts, total)
-
-
-@compiled
-def _add_parts(worker, workers, parts, total):
     first, last = total.size * worker // workers, total.size * (worker + 1) // workers
     for k in range(first, last):
         total[k] = parts[0, k]

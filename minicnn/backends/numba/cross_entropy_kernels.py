@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from minicnn.backends.numba.compiling import serial
+from minicnn.backends.numba.compiling import kernel
 
 
-@serial
+@kernel
 def softmax_cross_entropy(z, t, values, p):
     """values = -sum t log p, p = softmax(z), for every row."""
     for i in range(len(z)):
@@ -29,7 +29,7 @@ def softmax_cross_entropy(z, t, values, p):
         values[i] = value
 
 
-@serial
+@kernel
 def softmax_cross_entropy_backward(p, t, dz):
     """dz = p sum t - t, for every row."""
     for i in range(len(p)):
@@ -41,7 +41,7 @@ def softmax_cross_entropy_backward(p, t, dz):
             row[k] = probabilities[k] * total - targets[k]
 
 
-@serial
+@kernel
 def sparse_softmax_cross_entropy(z, labels, values, p):
     """values = -log p_label, p = softmax(z), for every row."""
     for i in range(len(z)):
@@ -61,7 +61,7 @@ def sparse_softmax_cross_entropy(z, labels, values, p):
         values[i] = math.log(total) + largest - logits[label] if known else 0
 
 
-@serial
+@kernel
 def sparse_softmax_cross_entropy_backward(p, labels, dz):
     """dz = p, less 1 at the label, for every row; 0 where the label is no class."""
     for i in range(len(p)):

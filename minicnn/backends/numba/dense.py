@@ -3,8 +3,8 @@
 It is left to BLAS here as there. But NumPy's BLAS divides a product by the number of its threads,
 and its last digits with it; and its threads, waiting for more work, take the cores away from the
 compiled loops that come next. So a large product is cut into a fixed number of parts, each of them
-products on one core: parts of the batch, or, as a batch is rather small, of the units and of the
-inputs. W is read once, from front to back, a little ahead of the products that need it.
+products on one core: parts of the batch, or, as a batch is rather small, of the units, the inputs,
+or the sum over these. W is read once, from front to back, a little ahead of the products with it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,19 @@ from minicnn.backends.numba.threads import (
     Kernels,
     crew,
     gemm,
+    launch,
     launch_with_blas,
-    run_with_blas,
     small_product,
 )
 
 kernels = Kernels("dense_kernels")
+sums_of = Kernels("conv_kernels")
 
 # A part has so many multiplications.
 PART = 2**19
 PARTS = 16
+# A sum of products that is cut into several should leave each so many summands.
+LONG = 256
 # With less rows or columns than these, BLAS spends its time on packing the other matrix.
 WIDTH = 64
 
@@ -42,22 +45,37 @@ def dense(x: np.ndarray, W: np.ndarray, b: np.ndarray | None = None) -> np.ndarr
     y = empty((*x.shape[:-1], W.shape[1]), x.dtype)
     how = _plan(len(rows), W.shape)
     workers = crew(how.work)
-    b = np.empty(0, x.dtype) if b is None else contiguous(b)
     sink = np.zeros((workers, 16), x.dtype)
-    arguments = (
+    if how.sums:
+        sums = empty((how.sums, len(rows), W.shape[1]), x.dtype)
+        launch_with_blas(
+            kernels.partial_forward,
+            workers,
+            gemm(x.dtype),
+            rows,
+            W,
+            sums,
+            how.block,
+            how.columns,
+            sink,
+        )
+        launch(sums_of.add_parts, crew(sums.size // 4), sums.reshape(how.sums, -1), y.reshape(-1))
+        if b is not None:
+            y += b
+        return y
+    launch_with_blas(
+        kernels.forward,
+        workers,
         gemm(x.dtype),
         rows,
         W,
-        b,
+        np.empty(0, x.dtype) if b is None else contiguous(b),
         y.reshape(-1, W.shape[1]),
         how.parts_of_y,
         how.by_batch,
         how.block,
+        sink,
     )
-    if workers > 1:
-        launch_with_blas(kernels.forward, workers, *arguments, sink)
-    else:
-        run_with_blas(kernels.forward_parts, 0, 1, *arguments, sink[0])
     return y
 
 
@@ -85,10 +103,7 @@ def dense_backward(
         how.rows_of_dW,
     )
     sink = np.zeros((workers, 16), x.dtype)
-    if workers > 1:
-        launch_with_blas(kernels.backward, workers, *arguments, sink)
-    else:
-        run_with_blas(kernels.backward_parts, 0, 1, *arguments, sink[0])
+    launch_with_blas(kernels.backward, workers, *arguments, sink)
     return (dx if input_gradient else None), dW, db
 
 
@@ -101,7 +116,8 @@ class Plan(NamedTuple):
         by_batch: whether x, y and dx are cut into parts of the batch, or else y into parts of the
             units, and dx of the inputs.
         parts_of_y: into how many.
-        block: how many inputs go into one product of the forward.
+        sums: instead of that, into how many sums over some of the inputs; 0 for not.
+        block, columns: how many inputs and units go into one product of the forward.
         rows_of_dW: how many inputs go into one product of the backward.
     """
 
@@ -109,7 +125,9 @@ class Plan(NamedTuple):
     parts: int
     by_batch: bool
     parts_of_y: int
+    sums: int
     block: int
+    columns: int
     rows_of_dW: int
 
 
@@ -121,19 +139,18 @@ def _plan(n: int, W_shape: tuple[int, int]) -> Plan:
     size = n * inputs * units
     parts = min(PARTS, 2 ** max(0, size // PART - 1).bit_length())
     by_batch = parts == 1 or n >= parts * WIDTH or (size <= parts * unpacked and n >= parts)
-    parts_of_y = (
-        parts if by_batch else max(1, min(parts, units // (WIDTH // 2 if unpacked else WIDTH)))
-    )
-    block = unpacked * parts_of_y // (n * units) // 8 * 8
+    parts_of_y = parts if by_batch else max(1, min(parts, units // (WIDTH // 2)))
+    # Each sum is written and read once more. That pays if it has many summands.
+    sums = min(parts, inputs // LONG) if not by_batch and inputs >= 8 * units else 0
+    sums = 2 ** (sums.bit_length() - 1) if sums > 1 else 0
+    columns = min(units, 128) if sums else units // parts_of_y
+    block = unpacked // (n * columns) // 8 * 8
+    if block < 32:
+        block, columns = 256, units
     rows_of_dW = unpacked // (n * units) // 8 * 8
-    return Plan(
-        size // 64,
-        parts,
-        by_batch,
-        parts_of_y,
-        block if block >= 32 else 256,
-        rows_of_dW if rows_of_dW >= 16 else inputs,
-    )
+    if rows_of_dW < 16:
+        rows_of_dW = inputs
+    return Plan(size // 64, parts, by_batch, parts_of_y, sums, block, columns, rows_of_dW)
 
 
 def _rows(x: np.ndarray) -> np.ndarray:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numba import prange
-
 from minicnn.backends.numba.blas_kernels import matmul_add
-from minicnn.backends.numba.compiling import compiled, parallel, serial
+from minicnn.backends.numba.compiling import compiled, kernel
 
 
-@parallel
-def forward(workers, gemm, x, W, b, y, parts, by_batch, block, sink):
+@kernel
+def forward(worker, workers, gemm, x, W, b, y, parts, by_batch, block, sink):
     """y = x W + b, in parts of the batch or of the units.
 
     Args:
@@ -21,14 +18,6 @@ def forward(workers, gemm, x, W, b, y, parts, by_batch, block, sink):
         block: with parts of the units, so many inputs go into one product.
         sink: (workers, some), for numbers that nobody wants.
     """
-    for worker in prange(workers):
-        forward_parts(
-            np.int64(worker), workers, gemm, x, W, b, y, parts, by_batch, block, sink[worker]
-        )
-
-
-@serial
-def forward_parts(worker, workers, gemm, x, W, b, y, parts, by_batch, block, sink):
     (inputs, units), n = W.shape, len(x)
     for part in range(worker, parts, workers):
         rows, columns = slice(0, n), slice(0, units)
@@ -39,7 +28,7 @@ def forward_parts(worker, workers, gemm, x, W, b, y, parts, by_batch, block, sin
             columns = slice(units * part // parts, units * (part + 1) // parts)
             for start in range(0, inputs, block):
                 some = slice(start, min(start + block, inputs))
-                _fetch(W[some, columns], sink)
+                _fetch(W[some, columns], sink[worker])
                 part_of_x = x[:, some]
                 matmul_add(
                     gemm, part_of_x, False, W[some, columns], False, y[:, columns], int(start > 0)
@@ -50,8 +39,29 @@ def forward_parts(worker, workers, gemm, x, W, b, y, parts, by_batch, block, sin
                     y[i, j] += b[j]
 
 
-@parallel
-def backward(workers, gemm, dy, x, W, dx, dW, db, parts, by_batch, block, sink):
+@kernel
+def partial_forward(worker, workers, gemm, x, W, sums, block, columns, sink):
+    """x W in so many parts as ``sums`` (parts, n, units) has, along the inputs.
+
+    Args:
+        block, columns: so many inputs and units go into one product.
+        sink: (workers, some), for numbers that nobody wants.
+    """
+    (inputs, units), parts = W.shape, len(sums)
+    for part in range(worker, parts, workers):
+        first, last = inputs * part // parts, inputs * (part + 1) // parts
+        for start in range(first, last, block):
+            end = min(start + block, last)
+            keep = 0 if start == first else 1
+            _fetch(W[start:end], sink[worker])
+            for unit in range(0, units, columns):
+                some = slice(unit, min(unit + columns, units))
+                result = sums[part][:, some]
+                matmul_add(gemm, x[:, start:end], False, W[start:end, some], False, result, keep)
+
+
+@kernel
+def backward(worker, workers, gemm, dy, x, W, dx, dW, db, parts, by_batch, block, sink):
     """dx = dy W^T in parts of the batch or of the inputs, dW = x^T dy in parts of the inputs, db.
 
     Args:
@@ -59,15 +69,6 @@ def backward(workers, gemm, dy, x, W, dx, dW, db, parts, by_batch, block, sink):
         block: so many rows of dW come from one product.
         sink: (workers, some), for numbers that nobody wants.
     """
-    for worker in prange(workers):
-        backward_parts(
-            np.int64(worker), workers, gemm, dy, x, W, dx, dW, db, parts, by_batch, block,
-            sink[worker],
-        )  # fmt: skip
-
-
-@serial
-def backward_parts(worker, workers, gemm, dy, x, W, dx, dW, db, parts, by_batch, block, sink):
     n, inputs = len(dy), len(W)
     for task in range(worker, 2 * parts, workers):
         part = task // 2
@@ -82,7 +83,7 @@ def backward_parts(worker, workers, gemm, dy, x, W, dx, dW, db, parts, by_batch,
         elif dx.size:
             for start in range(first, last, FETCHED):
                 end = min(start + FETCHED, last)
-                _fetch(W[start:end], sink)
+                _fetch(W[start:end], sink[worker])
                 matmul_add(gemm, dy, False, W[start:end], True, dx[:, start:end], 0)
     if worker == 0:
         _sum_rows(dy, db)

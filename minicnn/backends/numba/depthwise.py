@@ -33,8 +33,8 @@ def depthwise_conv2d(
     """The textbook's ``depthwise_conv2d``."""
     if not alike(x, W, b):
         return textbook.depthwise_conv2d(x, W, b, strides, padding, dilation)
-    windows = _windows(x.shape, W.shape, strides, padding, dilation)
-    y = empty((len(x), *windows[:2], W.shape[2] * W.shape[3]), x.dtype)
+    count, windows = _windows(x.shape, W.shape, strides, padding, dilation)
+    y = empty((len(x), *count, W.shape[2] * W.shape[3]), x.dtype)
     b = np.empty(0, x.dtype) if b is None else contiguous(b)
     workers = crew(y.size * W.shape[0] * W.shape[1])
     launch(kernels.forward, workers, contiguous(x), contiguous(W), b, y, windows)
@@ -67,7 +67,7 @@ def depthwise_conv2d_backward(
         dx,
         dWs,
         dbs,
-        _windows(x.shape, W.shape, strides, padding, dilation),
+        _windows(x.shape, W.shape, strides, padding, dilation)[1],
     )
     return (dx if input_gradient else None), dWs.sum(axis=0), dbs.sum(axis=0)
 
@@ -79,9 +79,10 @@ def _windows(
     strides: Pair,
     padding: str,
     dilation: Pair,
-) -> tuple[int, ...]:
-    """What the kernels need to know about the windows."""
+) -> tuple[Pair, np.ndarray]:
+    """How many windows there are, and what the kernels need to know about the windows."""
     check_channels(x_shape, W_shape, W_shape[2])
     windows = Windows.on(x_shape[1:3], W_shape[:2], strides, padding, dilation)
     (top, _), (left, _) = windows.borders
-    return (*windows.count, *W_shape[:2], *strides, *dilation, top, left)
+    numbers = [*windows.count, *W_shape[:2], *strides, *dilation, top, left]
+    return windows.count, np.array(numbers, np.int64)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numba import prange
-
-from minicnn.backends.numba.compiling import compiled, parallel
-from minicnn.backends.numba.windows_kernels import taps_inside
+from minicnn.backends.numba.compiling import compiled, kernel
+from minicnn.backends.numba.windows_kernels import as_windows, taps_inside
 
 
-@parallel
-def forward(workers, x, W, b, y, windows):
+@kernel
+def forward(worker, workers, x, W, b, y, windows):
     """y[..., c m + k] = sum over the taps of x[..., c] W[tap, c, k], plus b.
 
     Args:
@@ -20,15 +17,9 @@ def forward(workers, x, W, b, y, windows):
         y: (n, oh, ow, c * m).
         windows: see ``gather``.
     """
-    for worker in prange(workers):
-        _forward(np.int64(worker), workers, x, W, b, y, windows)
-
-
-@compiled
-def _forward(worker, workers, x, W, b, y, windows):
     _, h, w, c = x.shape
     m = W.shape[3]
-    oh, ow, kh, kw, sh, sw, dh, dw, top, left = windows
+    oh, ow, kh, kw, sh, sw, dh, dw, top, left = as_windows(windows)
     zero = y.dtype.type(0)
     for line in range(worker, len(y) * oh, workers):
         image = line // oh
@@ -52,23 +43,17 @@ def _forward(worker, workers, x, W, b, y, windows):
                                 result[k * m + copy] += pixel[k] * W[row, column, k, copy]
 
 
-@parallel
-def backward(workers, dy, x, W, dx, dWs, dbs, windows):
+@kernel
+def backward(worker, workers, dy, x, W, dx, dWs, dbs, windows):
     """dx (unless it is empty), and the sums for dW and db of so many parts of the batch.
 
     Args:
         dWs: (parts, kh, kw, c, m).
         dbs: (parts, c * m).
     """
-    for worker in prange(workers):
-        _backward(np.int64(worker), workers, dy, x, W, dx, dWs, dbs, windows)
-
-
-@compiled
-def _backward(worker, workers, dy, x, W, dx, dWs, dbs, windows):
     n, h, w, c = x.shape
     m, parts = W.shape[3], len(dWs)
-    oh, ow, kh, kw, sh, sw, dh, dw, top, left = windows
+    oh, ow, kh, kw, sh, sw, dh, dw, top, left = as_windows(windows)
     for part in range(worker, parts, workers):
         dW, db = dWs[part], dbs[part]
         dW[:] = 0

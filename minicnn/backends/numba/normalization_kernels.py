@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
-from minicnn.backends.numba.compiling import compiled, parallel, serial
+from minicnn.backends.numba.compiling import kernel
 
 # So many rows are gone over twice while they are in the cache: for their mean, then for how far
 # they are from it.
 BLOCK = 32
 
 
-@parallel
-def statistics(workers, x, means, squares):
+@kernel
+def statistics(worker, workers, x, means, squares):
     """Mean, and sum of squared distances from it, of each channel in each part of the rows.
 
     Args:
         x: (m, c).
         means, squares: (parts, c), float64.
     """
-    for worker in prange(workers):
-        _statistics(np.int64(worker), workers, x, means, squares)
-
-
-@compiled
-def _statistics(worker, workers, x, means, squares):
     parts, c = means.shape
     mean_of_block, squares_of_block = np.empty(c), np.empty(c)
     for part in range(worker, parts, workers):
@@ -51,7 +44,7 @@ def _statistics(worker, workers, x, means, squares):
             join(start - first, mean, square, end - start, mean_of_block, squares_of_block)
 
 
-@serial
+@kernel
 def join(n, mean, squares, m, other_mean, other_squares):
     """Mean and squared distances of n rows and of m others become those of all.
 
@@ -64,15 +57,9 @@ def join(n, mean, squares, m, other_mean, other_squares):
         squares[k] += other_squares[k] + apart * apart * (n * (m / (n + m)))
 
 
-@parallel
-def normalize(workers, x, y, mean, inverse_deviation, gamma, beta):
+@kernel
+def normalize(worker, workers, x, y, mean, inverse_deviation, gamma, beta):
     """y = gamma (x - mean) inverse_deviation + beta, for each channel."""
-    for worker in prange(workers):
-        _normalize(np.int64(worker), workers, x, y, mean, inverse_deviation, gamma, beta)
-
-
-@compiled
-def _normalize(worker, workers, x, y, mean, inverse_deviation, gamma, beta):
     first, last = len(x) * worker // workers, len(x) * (worker + 1) // workers
     for i in range(first, last):
         row, result = x[i], y[i]
@@ -80,15 +67,9 @@ def _normalize(worker, workers, x, y, mean, inverse_deviation, gamma, beta):
             result[k] = (row[k] - mean[k]) * inverse_deviation[k] * gamma[k] + beta[k]
 
 
-@parallel
-def gradient_sums(workers, dy, x, mean, inverse_deviation, dgammas, dbetas):
+@kernel
+def gradient_sums(worker, workers, dy, x, mean, inverse_deviation, dgammas, dbetas):
     """The sums of dy x^ and of dy, in each part of the rows: (parts, c), float64."""
-    for worker in prange(workers):
-        _gradient_sums(np.int64(worker), workers, dy, x, mean, inverse_deviation, dgammas, dbetas)
-
-
-@compiled
-def _gradient_sums(worker, workers, dy, x, mean, inverse_deviation, dgammas, dbetas):
     parts = len(dgammas)
     for part in range(worker, parts, workers):
         dgamma, dbeta = dgammas[part], dbetas[part]
@@ -101,20 +82,11 @@ def _gradient_sums(worker, workers, dy, x, mean, inverse_deviation, dgammas, dbe
                 dgamma[k] += given[k] * ((row[k] - mean[k]) * inverse_deviation[k])
 
 
-@parallel
-def input_gradient(workers, dy, x, dx, mean, inverse_deviation, scale, mean_dy, mean_dy_x_hat):
-    """dx = scale (dy - mean_dy - x^ mean_dy_x_hat), for each channel."""
-    for worker in prange(workers):
-        _input_gradient(
-            np.int64(worker), workers, dy, x, dx, mean, inverse_deviation, scale, mean_dy,
-            mean_dy_x_hat,
-        )  # fmt: skip
-
-
-@compiled
-def _input_gradient(
+@kernel
+def input_gradient(
     worker, workers, dy, x, dx, mean, inverse_deviation, scale, mean_dy, mean_dy_x_hat
 ):
+    """dx = scale (dy - mean_dy - x^ mean_dy_x_hat), for each channel."""
     first, last = len(x) * worker // workers, len(x) * (worker + 1) // workers
     for i in range(first, last):
         given, row, result = dy[i], x[i], dx[i]

@@ -26,10 +26,10 @@ def max_pool2d(
     x: np.ndarray, pool_size: Pair, strides: Pair, padding: str = "valid"
 ) -> tuple[np.ndarray, np.ndarray]:
     """The textbook's ``max_pool2d``."""
-    windows = _windows(x.shape[1:3], pool_size, strides, padding)
+    count, windows = _windows(x.shape[1:3], pool_size, strides, padding)
     if x.dtype.char not in "fd":
         return textbook.max_pool2d(x, pool_size, strides, padding)
-    y = empty((len(x), *windows[:2], x.shape[3]), x.dtype)
+    y = empty((len(x), *count, x.shape[3]), x.dtype)
     argmax = empty(y.shape, np.min_scalar_type(pool_size[0] * pool_size[1] - 1))
     launch(kernels.max_pool, crew(2 * x.size), contiguous(x), y, argmax, windows)
     return y, argmax
@@ -46,7 +46,7 @@ def max_pool2d_backward(
     """The textbook's ``max_pool2d_backward``."""
     if dy.dtype.char not in "fd":
         return textbook.max_pool2d_backward(dy, argmax, x_shape, pool_size, strides, padding)
-    windows = _windows(x_shape[1:3], pool_size, strides, padding)
+    _, windows = _windows(x_shape[1:3], pool_size, strides, padding)
     dx = empty(x_shape, dy.dtype)
     launch(
         kernels.max_pool_backward,
@@ -63,10 +63,10 @@ def average_pool2d(
     x: np.ndarray, pool_size: Pair, strides: Pair, padding: str = "valid"
 ) -> np.ndarray:
     """The textbook's ``average_pool2d``."""
-    windows = _windows(x.shape[1:3], pool_size, strides, padding)
+    count, windows = _windows(x.shape[1:3], pool_size, strides, padding)
     if x.dtype.char not in "fd":
         return textbook.average_pool2d(x, pool_size, strides, padding)
-    y = empty((len(x), *windows[:2], x.shape[3]), x.dtype)
+    y = empty((len(x), *count, x.shape[3]), x.dtype)
     launch(kernels.average_pool, crew(2 * x.size), contiguous(x), y, windows)
     return y
 
@@ -77,15 +77,17 @@ def average_pool2d_backward(
     """The textbook's ``average_pool2d_backward``."""
     if dy.dtype.char not in "fd":
         return textbook.average_pool2d_backward(dy, x_shape, pool_size, strides, padding)
-    windows = _windows(x_shape[1:3], pool_size, strides, padding)
+    _, windows = _windows(x_shape[1:3], pool_size, strides, padding)
     dx = empty(x_shape, dy.dtype)
     launch(kernels.average_pool_backward, crew(2 * dx.size), contiguous(dy), dx, windows)
     return dx
 
 
 @lru_cache(maxsize=1024)
-def _windows(image: Pair, pool_size: Pair, strides: Pair, padding: str) -> tuple[int, ...]:
-    """What the kernels need to know about the windows."""
+def _windows(image: Pair, pool_size: Pair, strides: Pair, padding: str) -> tuple[Pair, np.ndarray]:
+    """How many windows there are, and what the kernels need to know about the windows."""
     windows = Windows.on(image, pool_size, strides, padding)
     (top, _), (left, _) = windows.borders
-    return (*windows.count, *pool_size, *strides, *windows.dilation, top, left)
+    return windows.count, np.array(
+        [*windows.count, *pool_size, *strides, *windows.dilation, top, left]
+    )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numba import prange
-
-from minicnn.backends.numba.compiling import compiled, parallel
+from minicnn.backends.numba.compiling import compiled, kernel
 from minicnn.backends.numba.vector_kernels import (
     fits,
     maximum_of_four,
@@ -13,11 +10,11 @@ from minicnn.backends.numba.vector_kernels import (
     place_maximum,
     zero_run,
 )
-from minicnn.backends.numba.windows_kernels import taps_inside
+from minicnn.backends.numba.windows_kernels import as_windows, taps_inside
 
 
-@parallel
-def max_pool(workers, x, y, argmax, windows):
+@kernel
+def max_pool(worker, workers, x, y, argmax, windows):
     """The maximum of each window, and the index of the tap where it was first.
 
     Args:
@@ -25,14 +22,8 @@ def max_pool(workers, x, y, argmax, windows):
         y, argmax: (n, oh, ow, c).
         windows: see ``gather``.
     """
-    for worker in prange(workers):
-        _max_pool(np.int64(worker), workers, x, y, argmax, windows)
-
-
-@compiled
-def _max_pool(worker, workers, x, y, argmax, windows):
     _, h, w, c = x.shape
-    oh, ow, kh, kw, sh, sw, dh, dw, top, left = windows
+    oh, ow, kh, kw, sh, sw, dh, dw, top, left = as_windows(windows)
     for line in range(worker, len(y) * oh, workers):
         image = line // oh
         r = line - image * oh
@@ -55,17 +46,11 @@ def _max_pool(worker, workers, x, y, argmax, windows):
                             where[k] = its_tap
 
 
-@parallel
-def max_pool_backward(workers, dy, argmax, dx, windows):
+@kernel
+def max_pool_backward(worker, workers, dy, argmax, dx, windows):
     """dx = dy at the maximum of each window, summed where windows overlap, 0 elsewhere."""
-    for worker in prange(workers):
-        _max_pool_backward(np.int64(worker), workers, dy, argmax, dx, windows)
-
-
-@compiled
-def _max_pool_backward(worker, workers, dy, argmax, dx, windows):
     n, h, w, c = dx.shape
-    oh, ow, kh, kw, sh, sw, dh, dw, top, left = windows
+    oh, ow, kh, kw, sh, sw, dh, dw, top, left = as_windows(windows)
     zero = dy.dtype.type(0)
     for image in range(worker, n, workers):
         dx[image] = 0
@@ -140,17 +125,11 @@ def first_of_two(known, tap, value, its_tap):
     return (value if greater or value != value else known), (its_tap if greater else tap)
 
 
-@parallel
-def average_pool(workers, x, y, windows):
+@kernel
+def average_pool(worker, workers, x, y, windows):
     """The mean of what each window has on the image."""
-    for worker in prange(workers):
-        _average_pool(np.int64(worker), workers, x, y, windows)
-
-
-@compiled
-def _average_pool(worker, workers, x, y, windows):
     _, h, w, c = x.shape
-    oh, ow, kh, kw, sh, sw, dh, dw, top, left = windows
+    oh, ow, kh, kw, sh, sw, dh, dw, top, left = as_windows(windows)
     one = x.dtype.type(1)
     for line in range(worker, len(y) * oh, workers):
         image = line // oh
@@ -171,17 +150,11 @@ def _average_pool(worker, workers, x, y, windows):
                 total[k] *= x.dtype.type(share)
 
 
-@parallel
-def average_pool_backward(workers, dy, dx, windows):
+@kernel
+def average_pool_backward(worker, workers, dy, dx, windows):
     """dx = the sum of the pixel's shares of dy, over the windows that it is in."""
-    for worker in prange(workers):
-        _average_pool_backward(np.int64(worker), workers, dy, dx, windows)
-
-
-@compiled
-def _average_pool_backward(worker, workers, dy, dx, windows):
     n, h, w, c = dx.shape
-    oh, ow, kh, kw, sh, sw, dh, dw, top, left = windows
+    oh, ow, kh, kw, sh, sw, dh, dw, top, left = as_windows(windows)
     for image in range(worker, n, workers):
         dx[image] = 0
         for r in range(oh):

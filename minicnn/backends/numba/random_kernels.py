@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from minicnn.backends.numba.compiling import compiled, parallel
+from minicnn.backends.numba.compiling import compiled, kernel, loop
 from minicnn.backends.numpy.random import KEY_STEPS, MULTIPLIERS, ROUNDS
 
 COUNTERS = 64
@@ -16,8 +16,8 @@ STEP_0, STEP_1 = (np.uint64(step) for step in KEY_STEPS)
 WORD, HALF, LOW_BITS = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint32(8)
 
 
-@parallel
-def dropout(workers, x, y, mask, seed, step, threshold, scale):
+@kernel
+def dropout(worker, workers, x, y, mask, seed, step, threshold, scale):
     """mask = (the word's upper 24 bits >= threshold), y = x scale where it is true, else 0.
 
     Args:
@@ -26,12 +26,6 @@ def dropout(workers, x, y, mask, seed, step, threshold, scale):
         seed, step: uint64.
         threshold: uint32.
     """
-    for worker in prange(workers):
-        _dropout(np.int64(worker), workers, x, y, mask, seed, step, threshold, scale)
-
-
-@compiled
-def _dropout(worker, workers, x, y, mask, seed, step, threshold, scale):
     words = np.empty(4 * COUNTERS, np.uint32)
     zero = x.dtype.type(0)
     for start in range(worker * 4 * COUNTERS, x.size, workers * 4 * COUNTERS):
@@ -62,8 +56,8 @@ def _encrypt(first, seed, step, words):
         words[4 * i + 3] = c3
 
 
-@parallel
-def dropout_backward(workers, dy, mask, dx, scale):
+@loop
+def dropout_backward(dy, mask, dx, scale):
     """dx = dy scale where the mask is true, else 0."""
     zero = dy.dtype.type(0)
     for i in prange(dy.size):

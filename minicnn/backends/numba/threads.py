@@ -21,6 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
@@ -86,39 +88,76 @@ def crew(work: int) -> int:
     return workers if work >= WORTH_WAKING else 1
 
 
-def launch(kernel: Callable, workers: int, *arguments: Any) -> None:
-    """Run ``kernel(workers, *arguments)`` on as many cores."""
+of_loops = Kernels("loop_kernels")
+
+
+def launch(kernel: Any, workers: int, *arguments: Any) -> None:
+    """Run ``kernel(worker, workers, *arguments)`` for every worker, on as many cores.
+
+    Args:
+        kernel: see ``compiling.kernel``.
+        arguments: arrays and numbers.
+    """
+    if workers == 1:
+        kernel(0, 1, *arguments)
+    else:
+        address = _address(kernel, arguments)
+        launch_loop(of_loops.on_all_workers, workers, workers, address, arguments)
+
+
+def launch_loop(loop: Callable, workers: int, *arguments: Any) -> None:
+    """Run ``loop(*arguments)`` on so many cores.
+
+    Args:
+        loop: see ``compiling.loop``.
+    """
     get_threads, set_threads, most = _numba_threads()
     with _one_at_a_time:
         threads, wanted = get_threads(), min(workers, most)
         if threads == wanted:
-            kernel(workers, *arguments)
+            loop(*arguments)
             return
         set_threads(wanted)
         try:
-            kernel(workers, *arguments)
+            loop(*arguments)
         finally:
             set_threads(threads)
 
 
-def launch_with_blas(kernel: Callable, workers: int, *arguments: Any) -> None:
+def launch_with_blas(kernel: Any, workers: int, *arguments: Any) -> None:
     """:func:`launch` a kernel that calls BLAS, which is held at one thread meanwhile."""
-    run_with_blas(launch, kernel, workers, *arguments)
-
-
-def run_with_blas(function: Callable, *arguments: Any) -> None:
-    """``function(*arguments)``, with BLAS held at one thread meanwhile."""
     get_threads, set_threads = _blas_threads()
     with _one_at_a_time:
         threads = get_threads()
         if threads == 1:
-            function(*arguments)
+            launch(kernel, workers, *arguments)
             return
         set_threads(1)
         try:
-            function(*arguments)
+            launch(kernel, workers, *arguments)
         finally:
             set_threads(threads)
+
+
+_addresses: dict[tuple[Any, str], int] = {}
+
+
+def _address(kernel: Any, arguments: tuple[Any, ...]) -> int:
+    """Where the machine code of a kernel lies, for arguments of these types.
+
+    The number of axes of each argument is always the same, and so is the type of each number, given
+    those of the arrays.
+    """
+    key = kernel, "".join([a.dtype.char for a in arguments if isinstance(a, np.ndarray)])
+    if key not in _addresses:
+        from numba import typeof
+
+        signature = tuple(typeof(argument) for argument in (0, 1, *arguments))
+        kernel.compile(signature)
+        compiled = kernel.overloads[signature]
+        name = compiled.fndesc.llvm_func_name
+        _addresses[key] = compiled.library.get_pointer_to_function(name)
+    return _addresses[key]
 
 
 @cache

@@ -49,6 +49,7 @@ class Plan(NamedTuple):
     """What depends on the shapes alone.
 
     Attributes:
+        count: ``(height, width)`` of the result.
         windows: ``(oh, ow, kh, kw, sh, sw, dh, dw, top, left)``.
         pools: ``(ph, pw, height, width)``; zeros if there are none.
         rows: windows of a tile in the forward.
@@ -59,8 +60,9 @@ class Plan(NamedTuple):
         small: whether the products of the backward are small enough for BLAS not to pack them.
     """
 
-    windows: tuple[int, ...]
-    pools: tuple[int, ...]
+    count: Pair
+    windows: np.ndarray
+    pools: np.ndarray
     rows: int
     lines: int
     parts: int
@@ -86,8 +88,9 @@ def plan(n: int, W_shape: Shape, groups: int, windows: Windows, pool: Pair | Non
     parts = 2 ** (parts.bit_length() - 1)
     (top, _), (left, _) = windows.borders
     return Plan(
-        (oh, ow, kh, kw, *windows.strides, *windows.dilation, top, left),
-        (ph, pw, height, width) if pool else (0, 0, 0, 0),
+        (ph, pw),
+        np.array([oh, ow, kh, kw, *windows.strides, *windows.dilation, top, left], np.int64),
+        np.array([ph, pw, height, width] if pool else [0, 0, 0, 0], np.int64),
         _even(n * oh * ow, rows, 4),
         _even(n * ph, max(1, rows // (height * ow)), 4),
         parts,
@@ -140,7 +143,7 @@ def gather(
     how = plan(len(x), W.shape, groups, windows, pool)
     k, f = math.prod(W.shape[:3]), W.shape[3]
     workers = crew(len(x) * math.prod(windows.count) * k * f // groups // RATE)
-    y = empty((len(x), *(how.pools[:2] if pool else windows.count), f), x.dtype)
+    y = empty((len(x), *how.count, f), x.dtype)
     argmax = np.empty((0,) * 4, np.uint8)
     scratch = how.rows * k
     if pool:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.backends import numpy as textbook
-from minicnn.backends.numba.threads import Kernels, crew, launch
+from minicnn.backends.numba.threads import Kernels, crew, launch_loop
 from minicnn.backends.numpy.updates import (
     clip_by_norm as clip_by_norm,
     clip_by_value as clip_by_value,
@@ -177,7 +177,7 @@ def _fast(*vectors: np.ndarray | None) -> bool:
 def _run(kernel: Any, w: np.ndarray, *arguments: Any) -> None:
     """Run a kernel with its numbers in the dtype of the weights, as NumPy computes with them."""
     number = w.dtype.type
-    launch(
+    launch_loop(
         kernel,
         crew(w.size),
         w,

@@ -8,41 +8,41 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from minicnn.backends.numba.compiling import parallel
+from minicnn.backends.numba.compiling import loop
 
 
-@parallel
-def sgd(workers, w, g, lr):
+@loop
+def sgd(w, g, lr):
     for i in prange(w.size):
         w[i] -= lr * g[i]
 
 
-@parallel
-def sgd_momentum(workers, w, g, velocity, lr, momentum, nesterov):
+@loop
+def sgd_momentum(w, g, velocity, lr, momentum, nesterov):
     for i in prange(w.size):
         v = momentum * velocity[i] - lr * g[i]
         velocity[i] = v
         w[i] += momentum * v - lr * g[i] if nesterov else v
 
 
-@parallel
-def rmsprop(workers, w, g, velocity, lr, rho, rest, epsilon):
+@loop
+def rmsprop(w, g, velocity, lr, rho, rest, epsilon):
     for i in prange(w.size):
         v = rho * velocity[i] + rest * g[i] * g[i]
         velocity[i] = v
         w[i] -= lr * g[i] / np.sqrt(v + epsilon)
 
 
-@parallel
-def adam(workers, w, g, m, v, alpha, rest_1, rest_2, epsilon):
+@loop
+def adam(w, g, m, v, alpha, rest_1, rest_2, epsilon):
     for i in prange(w.size):
         m[i] += rest_1 * (g[i] - m[i])
         v[i] += rest_2 * (g[i] * g[i] - v[i])
         w[i] -= alpha * m[i] / (np.sqrt(v[i]) + epsilon)
 
 
-@parallel
-def amsgrad(workers, w, g, m, v, v_max, alpha, rest_1, rest_2, epsilon):
+@loop
+def amsgrad(w, g, m, v, v_max, alpha, rest_1, rest_2, epsilon):
     for i in prange(w.size):
         m[i] += rest_1 * (g[i] - m[i])
         v[i] += rest_2 * (g[i] * g[i] - v[i])
@@ -50,32 +50,32 @@ def amsgrad(workers, w, g, m, v, v_max, alpha, rest_1, rest_2, epsilon):
         w[i] -= alpha * m[i] / (np.sqrt(v_max[i]) + epsilon)
 
 
-@parallel
-def adamax(workers, w, g, m, u, rate, rest_1, beta_2, epsilon):
+@loop
+def adamax(w, g, m, u, rate, rest_1, beta_2, epsilon):
     for i in prange(w.size):
         m[i] += rest_1 * (g[i] - m[i])
         u[i] = max(beta_2 * u[i], abs(g[i]))
         w[i] -= rate * m[i] / (u[i] + epsilon)
 
 
-@parallel
-def nadam(workers, w, g, m, v, lr, rest_1, rest_2, epsilon, of_m, of_g, correction):
+@loop
+def nadam(w, g, m, v, lr, rest_1, rest_2, epsilon, of_m, of_g, correction):
     for i in prange(w.size):
         m[i] += rest_1 * (g[i] - m[i])
         v[i] += rest_2 * (g[i] * g[i] - v[i])
         w[i] -= lr * (of_m * m[i] + of_g * g[i]) / (np.sqrt(v[i] / correction) + epsilon)
 
 
-@parallel
-def adagrad(workers, w, g, accumulator, lr, epsilon):
+@loop
+def adagrad(w, g, accumulator, lr, epsilon):
     for i in prange(w.size):
         a = accumulator[i] + g[i] * g[i]
         accumulator[i] = a
         w[i] -= lr * g[i] / np.sqrt(a + epsilon)
 
 
-@parallel
-def adadelta(workers, w, g, squared_gradients, squared_steps, lr, rho, rest, epsilon):
+@loop
+def adadelta(w, g, squared_gradients, squared_steps, lr, rho, rest, epsilon):
     for i in prange(w.size):
         a = rho * squared_gradients[i] + rest * g[i] * g[i]
         b = squared_steps[i]
@@ -85,14 +85,14 @@ def adadelta(workers, w, g, squared_gradients, squared_steps, lr, rho, rest, eps
         w[i] -= lr * d
 
 
-@parallel
-def lion(workers, w, g, m, lr, beta_1, rest_1, beta_2, rest_2):
+@loop
+def lion(w, g, m, lr, beta_1, rest_1, beta_2, rest_2):
     for i in prange(w.size):
         w[i] -= lr * np.sign(beta_1 * m[i] + rest_1 * g[i])
         m[i] = beta_2 * m[i] + rest_2 * g[i]
 
 
-@parallel
-def weight_decay(workers, w, rate):
+@loop
+def weight_decay(w, rate):
     for i in prange(w.size):
         w[i] -= rate * w[i]

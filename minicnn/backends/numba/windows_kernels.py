@@ -16,6 +16,13 @@ from minicnn.backends.numba.vector_kernels import copy_run, fits, zero_run
 
 
 @compiled
+def as_windows(numbers):
+    """``(oh, ow, kh, kw, sh, sw, dh, dw, top, left)`` from an array of them."""
+    a = numbers
+    return a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9]
+
+
+@compiled
 def gather(x, shape, first_channel, c, windows, start, end, tile):
     """Fill a tile with windows: the rows from ``start`` to ``end`` of im2col's matrix.
 
