@@ -138,9 +138,23 @@ def trace(model: Any, x: Any, y: Any, sample_weight: Any = None, training: bool 
     calls: list[TracedCall] = []
     pending: dict[int, list[TracedCall]] = {}  # by layer; backward meets its calls in reverse
     model.compute_gradients(x, y, sample_weight, training)  # builds what there is to build
-    with _watched(list(model.all_layers()), calls, pending):
+    layers = list(model.all_layers())
+    graphs = [part.graph for part in (model, *layers) if hasattr(part, "graph")]
+    with _one_by_one(graphs), _watched(layers, calls, pending):
         loss, _ = model.compute_gradients(x, y, sample_weight, training)
     return Trace(calls, loss)
+
+
+@contextmanager
+def _one_by_one(graphs: list[Any]) -> Iterator[None]:
+    """Let these graphs carry out their layers one after the other."""
+    for graph in graphs:
+        graph.one_by_one = True
+    try:
+        yield
+    finally:
+        for graph in graphs:
+            graph.one_by_one = False
 
 
 @contextmanager

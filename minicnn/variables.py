@@ -19,6 +19,7 @@ class Variable:
     Attributes:
         value: the weights, an array of the layer's floor.
         gradient: dL/dvalue, of the same shape; ``None`` before the first backward.
+        stale: whether ``gradient`` holds what an earlier step left there, to be written over.
         wanted: whether the gradient is; a model switches it off for weights that are frozen.
         name: "kernel", "bias", "gamma", ...
         trainable: whether an optimizer may ever change it (a moving mean is not trainable).
@@ -35,6 +36,7 @@ class Variable:
     ):
         self.value = value
         self.gradient: Any = None
+        self.stale = False
         self.wanted = True
         self.name = name
         self.trainable = trainable
@@ -77,12 +79,25 @@ class Variable:
         self.value[...] = _like(self.value, value.astype(self.dtype))
 
     def add_gradient(self, gradient: Any) -> None:
-        """Add to the gradient: a layer may stand in a network more than once."""
+        """Add to the gradient: a layer may stand in a network more than once.
+
+        ``gradient`` may be the array :attr:`place_for_gradient`, which then is what was added.
+        """
         if not self.wanted:
             return
         if self.gradient is None:
             self.gradient = np.zeros_like(self.value)
-        self.gradient += gradient
+        if not self.stale:
+            self.gradient += gradient
+        elif gradient is not self.gradient:
+            self.gradient[...] = gradient
+        self.stale = False
+
+    @property
+    def place_for_gradient(self) -> Any:
+        """An array that the first gradient of a step can be written into before it is added, which
+        saves the addition; ``None`` if it is not the first."""
+        return self.gradient if self.stale and self.wanted else None
 
     def __repr__(self) -> str:
         return f"<Variable {self.name!r} shape={self.shape} dtype={self.dtype}>"
@@ -129,8 +144,17 @@ class ParameterVector:
             for mine, theirs in zip(self.variables, variables, strict=True)
         )
 
-    def zero_gradient(self) -> None:
-        self.gradient.fill(0)
+    def begin_gradient(self) -> None:
+        """Start a new sum: before a backward pass."""
+        for variable in self.variables:
+            variable.stale = True
+
+    def end_gradient(self) -> None:
+        """Zeros for those weights that no gradient came back to: after a backward pass."""
+        for variable in self.variables:
+            if variable.stale:
+                variable.gradient.fill(0)
+                variable.stale = False
 
 
 def _like(template: Any, value: np.ndarray) -> Any:

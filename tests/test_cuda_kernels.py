@@ -25,11 +25,18 @@ class Textbook:
     def __getattr__(self, name):
         return getattr(textbook, name)
 
-    def conv2d_relu(self, x, W, b, **options):
-        return textbook.relu(textbook.conv2d(x, W, b, **options))
+    def conv2d_relu(self, x, W, b, pool_size=None, **options):
+        y = z = textbook.relu(textbook.conv2d(x, W, b, **options))
+        argmax = None
+        if pool_size:
+            y, argmax = textbook.max_pool2d(z, pool_size, pool_size)
+        return y, (x, z, argmax)
 
-    def conv2d_relu_backward(self, dy, y, x, W, **options):
-        return textbook.conv2d_backward(textbook.relu_backward(dy, None, y), x, W, **options)
+    def conv2d_relu_backward(self, dy, saved, W, pool_size=None, **options):
+        x, z, argmax = saved
+        if pool_size:
+            dy = textbook.max_pool2d_backward(dy, argmax, z.shape, pool_size, pool_size)
+        return textbook.conv2d_backward(textbook.relu_backward(dy, None, z), x, W, **options)
 
 
 def results(call, dtype=np.float32, **options):

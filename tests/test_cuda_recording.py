@@ -68,7 +68,7 @@ class Net:
         self.calls.append(len(x[0]))
         (x,), (labels,), (sample_weight,) = x, targets, weights
         W, gamma, beta, V = self.weights.values()
-        z = ops.conv2d_relu(x, W)
+        z, of_conv = ops.conv2d_relu(x, W)
         n, _, variance, of_norm = ops.batch_norm(z, gamma, beta, 1e-3, (0, 1, 2))
         self.moving[...] = 0.9 * self.moving + 0.1 * variance
         p, argmax = ops.max_pool2d(n, (2, 2), (2, 2))
@@ -83,7 +83,7 @@ class Net:
         dp = ops.dropout_backward(drows.reshape(d.shape), mask, 0.4)
         dn = ops.max_pool2d_backward(dp, argmax, n.shape, (2, 2), (2, 2))
         dn, dgamma, dbeta = ops.batch_norm_backward(dn, of_norm)
-        _, dW, _ = ops.conv2d_relu_backward(dn, z, x, W, input_gradient=False)
+        _, dW, _ = ops.conv2d_relu_backward(dn, of_conv, W, input_gradient=False)
         for name, gradient in zip(self.gradients, (dW, dgamma, dbeta, dV), strict=True):
             self.gradients[name][...] = gradient
         self.optimizer.apply(self.w, self.g, self.m, self.v)

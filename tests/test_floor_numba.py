@@ -19,7 +19,7 @@ pytest.importorskip("numba")
 
 from minicnn import backend
 from minicnn.backends import numba as fast, numpy as textbook
-from minicnn.backends.numba import arrays, compiling, threads
+from minicnn.backends.numba import arrays, compiling, threads, tiles, winograd
 from minicnn.checking import numerical_gradient, relative_error
 
 ROOT = Path(importlib.import_module("minicnn").__file__).parents[1]
@@ -69,7 +69,7 @@ def test_every_operation_has_the_textbooks_signature():
 
 def test_the_files_have_the_textbooks_names():
     here, there = (Path(floor.__file__).parent for floor in (fast, textbook))
-    own = {"compiling", "conv_relu", "loop", "threads", "tiles"}
+    own = {"compiling", "conv_relu", "loop", "threads", "tiles", "transform", "winograd"}
     for path in here.glob("*.py"):
         stem = path.stem.removesuffix("_kernels")
         assert stem in own | {"blas", "vector", "windows"} or (there / f"{stem}.py").exists(), path
@@ -101,6 +101,10 @@ CONVOLUTIONS = [
     ((9, 12, 13, 24), (3, 2, 8, 30), PAIR, "same", (2, 3), 3),
     ((3, 40, 300, 2), (1, 1, 2, 5), PAIR, "valid", PAIR, 1),
     ((1, 20, 20, 17), (4, 4, 17, 9), (3, 4), "valid", PAIR, 1),
+    ((90, 7, 6, 2), (3, 3, 2, 1), PAIR, "valid", PAIR, 1),  # rows of less than one vector
+    ((9, 13, 12, 32), (3, 3, 32, 48), PAIR, "valid", PAIR, 1),
+    ((70, 5, 6, 64), (3, 3, 64, 32), PAIR, "valid", PAIR, 1),
+    ((2, 21, 17, 48), (3, 3, 48, 32), PAIR, "same", PAIR, 1),
 ]
 convolutions = pytest.mark.parametrize(
     ("image", "kernel", "strides", "padding", "dilation", "groups"), CONVOLUTIONS
@@ -147,6 +151,53 @@ def test_conv2d_relu(rng, image, kernel, strides, padding, dilation, groups, poo
     assert np.array_equal(db, got[2])
 
 
+# (images, kernel, padding): as in the course's models, and the side of the tiles for each.
+WINOGRAD = [
+    ((64, 16, 16, 32), (3, 3, 32, 32), "same", 4),
+    ((64, 13, 13, 64), (3, 3, 64, 64), "valid", 4),
+    ((64, 5, 5, 64), (3, 3, 64, 64), "valid", 3),
+    ((128, 3, 3, 128), (3, 3, 128, 192), "same", 3),
+    ((64, 32, 32, 3), (3, 3, 3, 32), "same", None),  # the way there and back costs more
+    ((2, 5, 5, 64), (3, 3, 64, 64), "same", None),  # the kernel's own transform does
+    ((64, 16, 16, 40), (3, 3, 40, 40), "same", None),  # no multiple of 16 channels
+    ((64, 16, 16, 32), (5, 5, 32, 32), "same", None),
+    ((1, 600, 600, 64), (3, 3, 64, 64), "same", None),  # one image is more than a cache holds
+]
+
+
+@pytest.mark.parametrize(("image", "kernel", "padding", "expected"), WINOGRAD)
+def test_who_takes_winograds_way(image, kernel, padding, expected):
+    windows = tiles.windows_on(image, kernel, PAIR, padding, PAIR)
+    assert winograd.side_of_tiles(image[0], kernel, windows) == expected
+
+
+@pytest.mark.parametrize("m", winograd.SIDES)
+@pytest.mark.parametrize("size", [(3, 3), (4, 9), (7, 5), (13, 8)])
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_winograd_is_the_textbooks(rng, m, size, padding, workers):
+    """In float64 both agree to the last digits, whatever part of a tile lies on the image."""
+    threads.workers = workers
+    x, W, b = normal(rng, (19, *size, 32), (3, 3, 32, 48), (48,), dtype=np.float64)
+    windows = tiles.windows_on(x.shape, W.shape, PAIR, padding, PAIR)
+    y = winograd.forward(x, W, b, windows, m)
+    (dy,) = normal(rng, y.shape, dtype=np.float64)
+    ours = y, *winograd.backward(dy, x, W, windows, m)
+    exact = (
+        textbook.conv2d(x, W, b, padding=padding),
+        *textbook.conv2d_backward(dy, x, W, padding=padding),
+    )
+    for got, expected in zip(ours, exact, strict=True):
+        assert got.shape == expected.shape
+        assert relative_error(got, expected) < 1e-13
+    positive = winograd.forward(x, W, None, windows, m, relu=True)
+    assert relative_error(positive, textbook.relu(exact[0] - b)) < 1e-13
+    none, dW, db = winograd.backward(dy, x, W, windows, m, input_gradient=False)
+    assert none is None
+    assert np.array_equal(dW, ours[2])
+    assert np.array_equal(db, ours[3])
+
+
 @pytest.mark.parametrize("pool_size", [None, (2, 2), (2, 3)])
 def test_conv2d_relu_against_finite_differences(rng, pool_size):
     x, W, b = normal(rng, (2, 5, 6, 2), (2, 3, 2, 3), (3,), dtype=np.float64)
@@ -175,10 +226,20 @@ def test_conv2d_relu_with_nan(rng):
         assert not np.isnan(dx).any()
 
 
-def test_conv2d_relu_wants_arrays_of_one_kind(rng):
-    x, W = normal(rng, (1, 4, 4, 1), (1, 1, 1, 2))
-    with pytest.raises(TypeError, match="expected arrays of float32 or of float64"):
-        fast.conv2d_relu(x.astype(float), W)
+@pytest.mark.parametrize("pool_size", [None, (2, 2)])
+def test_conv2d_relu_of_other_dtypes(rng, pool_size):
+    x, W, dy = normal(rng, (1, 4, 4, 1), (1, 1, 1, 2), (1, 4, 4, 2))
+    y, saved = fast.conv2d_relu(x.astype(float), W, pool_size=pool_size)
+    assert y.dtype == float
+    expected, kept = fast.conv2d_relu(x, W, pool_size=pool_size)
+    assert relative_error(y, expected) < 1e-6
+    dy = dy[:, : y.shape[1], : y.shape[2]]
+    for one, other in zip(
+        fast.conv2d_relu_backward(dy.astype(float), saved, W, pool_size=pool_size),
+        fast.conv2d_relu_backward(dy, kept, W, pool_size=pool_size),
+        strict=True,
+    ):
+        assert relative_error(one, other) < 1e-6
     with pytest.raises(ValueError, match="does not fit"):
         fast.conv2d_relu(x, np.zeros((5, 5, 1, 2), np.float32))
 

@@ -8,12 +8,19 @@ import test_layers_gradients
 import test_ops_conv
 import test_ops_updates
 
-from minicnn import Sequential, gradient_check, layers
+from minicnn import Sequential, backend, gradient_check, layers
 from minicnn.backends import numpy as floor
 from minicnn.losses import Loss
 from minicnn.variables import Variable
 
 FAULTS = []
+
+
+@pytest.fixture(autouse=True)
+def on_the_textbook_floor(monkeypatch):
+    """Where the faults are planted."""
+    monkeypatch.setattr(backend, "_current", floor)
+
 
 
 def fault(check):

@@ -53,6 +53,7 @@ class Dense(KernelLayer):
 
     def preactivation_backward(self, dz: Any, saved: Any, input_gradient: bool = True) -> Any:
         x = saved
-        dx, dW, db = self.ops.dense_backward(dz, x, self.kernel.value, input_gradient)
+        place = self.kernel.place_for_gradient
+        dx, dW, db = self.ops.dense_backward(dz, x, self.kernel.value, input_gradient, place)
         self.add_gradients(dW, db)
         return dx

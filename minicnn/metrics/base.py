@@ -130,17 +130,17 @@ class Mean(Metric):
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         values = as_floating(values)
         if sample_weight is None:
-            w = np.ones_like(values, shape=values.shape[:1])
+            values = _mean_from(1, values)
+            total, count = np.sum(values), np.full_like(values, values.size, shape=())
         else:
             w = _weights(sample_weight, values)
-        # Weights (n,) for values (n, h, w) weigh each sample's mean; weights of more axes weigh
-        # what stands there, and the sample counts as the mean of its weights.
-        values = np.mean(values, axis=tuple(range(w.ndim, values.ndim)))
-        w = np.broadcast_to(w, values.shape)
-        inner = tuple(range(1, w.ndim))
-        self.add(
-            total=np.sum(np.mean(w * values, axis=inner)), count=np.sum(np.mean(w, axis=inner))
-        )
+            # Weights (n,) for values (n, h, w) weigh each sample's mean; weights of more axes weigh
+            # what stands there, and the sample counts as the mean of its weights.
+            values = _mean_from(w.ndim, values)
+            if w.shape != values.shape:
+                w = np.broadcast_to(w, values.shape)
+            total, count = np.sum(_mean_from(1, w * values)), np.sum(_mean_from(1, w))
+        self.add(total=total, count=count)
 
     def result(self) -> Any:
         if not self.totals:
@@ -185,6 +185,11 @@ def same_shape(y_true: Any, y_pred: Any, metric: str, hint: str = "") -> tuple[A
             f"got {y_true.shape}{hint}"
         )
     return y_true, y_pred
+
+
+def _mean_from(axis: int, values: Any) -> Any:
+    """The mean over this axis and those behind it, if there are any."""
+    return np.mean(values, axis=tuple(range(axis, values.ndim))) if values.ndim > axis else values
 
 
 def divide_no_nan(a: Any, b: Any) -> Any:

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from minicnn.layers.input import InputLayer
+from minicnn.models.fusion import neighbours
 from minicnn.symbolic import Node, SymbolicTensor
 
 
@@ -33,13 +34,13 @@ class Tape:
     """What a forward pass leaves for the backward pass.
 
     Attributes:
-        saved: for every step what its layer saved; for a step with an activity regularizer a pair
-            of that and the layer's output.
+        saved: for the number of every step what its layer saved; for a step with an activity
+            regularizer a pair of that and the layer's output.
         opened: the steps whose activation was left out (see :meth:`Graph.forward`).
         penalty: the sum of the activity regularizers.
     """
 
-    saved: list[Any]
+    saved: dict[int, Any]
     opened: frozenset[int]
     penalty: Any = 0.0
 
@@ -54,6 +55,9 @@ class Graph:
         nodes: the calls, each after those that feed it.
         layers: the layers, each once, in the order in which Keras lists them.
         steps: the calls to be carried out (those of input layers need not be).
+        joined: the same, by their numbers, with neighbours carried out together where the floor
+            can do that (see ``fusion.py``).
+        one_by_one: whether ``steps`` shall be carried out instead, as someone wants to watch.
 
     Raises:
         ValueError: if an output depends on an input that is not among ``inputs``.
@@ -80,10 +84,25 @@ class Graph:
             )
         self.size = len(places)
         self.output_places = [places[id(tensor)] for tensor in outputs]
-        read_later = set(self.output_places)
-        for step in reversed(self.steps):
-            step.dead = [p for p in {*step.inputs, *step.outputs} if p not in read_later]
-            read_later.update(step.inputs)
+        self.joined = self._joined()
+        self.one_by_one = False
+        for steps in (self.steps, self.joined.values()):
+            read_later = set(self.output_places)
+            for step in reversed(steps):
+                step.dead = [p for p in {*step.inputs, *step.outputs} if p not in read_later]
+                read_later.update(step.inputs)
+
+    def _joined(self) -> dict[int, Step]:
+        steps = dict(enumerate(self.steps))
+        for number, (layer, numbers) in neighbours(self.steps, self.output_places).items():
+            last = self.steps[numbers[-1]]
+            steps[number] = Step(layer, steps[number].inputs, False, last.outputs, False)
+            for other in numbers[1:]:
+                del steps[other]
+        return steps
+
+    def _to_carry_out(self) -> dict[int, Step]:
+        return dict(enumerate(self.steps)) if self.one_by_one else self.joined
 
     def forward(
         self, xs: list[Any], training: bool, opened: frozenset[int] = frozenset()
@@ -100,8 +119,8 @@ class Graph:
             The outputs, and a :class:`Tape` for :meth:`backward`.
         """
         values: list[Any] = xs + [None] * (self.size - len(xs))
-        tape = Tape([], opened)
-        for number, step in enumerate(self.steps):
+        tape = Tape({}, opened)
+        for number, step in self._to_carry_out().items():
             layer = step.layer
             x = [values[p] for p in step.inputs] if step.takes_list else values[step.inputs[0]]
             if number in opened:
@@ -114,7 +133,7 @@ class Graph:
                 # Divided by the batch's size, as in Keras, so that it does not grow with it.
                 tape.penalty = tape.penalty + layer.activity_regularizer(y) / len(y)
                 saved = (saved, y)
-            tape.saved.append(saved)
+            tape.saved[number] = saved
             for place, value in zip(step.outputs, y if step.gives_list else [y], strict=True):
                 values[place] = value
             for place in step.dead:
@@ -135,10 +154,8 @@ class Graph:
         gradients: list[Any] = [None] * self.size
         for place, dy in zip(self.output_places, dys, strict=True):
             _add(gradients, place, dy)
-        for number in range(len(self.steps) - 1, -1, -1):
-            step, saved = self.steps[number], tape.saved[number]
-            tape.saved[number] = None
-            layer = step.layer
+        for number, step in reversed(self._to_carry_out().items()):
+            layer, saved = step.layer, tape.saved.pop(number)
             dy = [gradients[p] for p in step.outputs]
             wanted = needed is None or any(needed[p] for p in step.inputs)
             if all(d is None for d in dy) or not (wanted or layer.trainable_weights):

@@ -106,12 +106,13 @@ class Trainer:
     ) -> tuple[Any, list[Any], list[Any]]:
         """``(total, parts, ys)``; the gradients are left in the weights' ``gradient``."""
         objective, parameters = self.objective, self._parameters
-        parameters.zero_gradient()
+        parameters.begin_gradient()
         xs = [self.ops.asarray(part, self.dtype) for part in x]
         zs, tape = self.graph.forward(xs, training, objective.opened)
         total, parts, dzs = objective.value_and_gradients(targets, zs, weights)
         ys = objective.outputs(zs)
         self.graph.backward(dzs, tape, self._needed)
+        parameters.end_gradient()
         for variable in parameters.variables:
             if variable.regularizer is not None:
                 variable.gradient += variable.regularizer.gradient(variable.value)

@@ -50,13 +50,17 @@ def convolution(ops: Any, rng: Any, dtype: Any) -> list[np.ndarray]:
     for x_shape, W_shape, options in CONVOLUTIONS.values():
         x, W = normal(rng, x_shape, dtype), normal(rng, W_shape, dtype)
         b = normal(rng, W_shape[3], dtype)
-        y = ops.conv2d_relu(x, W, b, **options)
+        y = ops.conv2d(x, W, b, **options)
         dy = normal(rng, y.shape, dtype)
-        found += [
-            ops.conv2d(x, W, b, **options), *ops.conv2d_backward(dy, x, W, **options),
-            y, *ops.conv2d_relu_backward(dy, y, x, W, **options),
-            ops.conv2d_relu(x, W, None, **options),
-        ]  # fmt: skip
+        found += [y, *ops.conv2d_backward(dy, x, W, **options)]
+        found.append(ops.conv2d_relu(x, W, None, **options)[0])
+        for pool_size in (None, (min(2, y.shape[1]), 1)):
+            y, saved = ops.conv2d_relu(x, W, b, pool_size=pool_size, **options)
+            dy = normal(rng, y.shape, dtype)
+            found += [
+                y,
+                *ops.conv2d_relu_backward(dy, saved, W, pool_size=pool_size, **options),
+            ]
     return found
 
 
@@ -154,11 +158,14 @@ def cross_entropy(ops: Any, rng: Any, dtype: Any) -> list[np.ndarray]:
 def random_numbers(ops: Any, rng: Any, dtype: Any) -> list[np.ndarray]:
     x, counters = normal(rng, (5, 3, 3, 2), dtype), np.arange(12, dtype=np.uint64).reshape(4, 3)
     y, mask = ops.dropout(x, 0.3, seed=2**40 + 1, step=2**33)
+    fours = normal(rng, (3, 2, 4), dtype)
+    some, of_fours = ops.dropout(fours, 0.5, seed=5, step=6)
     spread, channels = ops.dropout(x, 0.3, seed=1, step=2, noise_shape=(None, 1, 1, None))
     return [
         ops.philox4x32(counters, (1, 2)), ops.random_bits(7, 3, 4),
         ops.random_uniform((3, 5), 1, 2, dtype), ops.random_normal((11,), 1, 2, dtype),
         y, mask, ops.dropout_backward(x, mask, 0.3), spread, channels,
+        some, of_fours, ops.dropout_backward(fours, of_fours, 0.5),
     ]  # fmt: skip
 
 

@@ -10,11 +10,12 @@ The groups of a grouped convolution take their parts of the channels out of x, W
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from minicnn.backends.cupy import device
 from minicnn.backends.cupy.activation import relu, relu_backward
 from minicnn.backends.cupy.dense import add_bias, sum_rows
+from minicnn.backends.cupy.pooling import max_pool2d, max_pool2d_backward
 from minicnn.backends.cupy.windows import Windows, are_pixels, blocks, col2im, im2col
 from minicnn.shapes import Pair, check_channels
 
@@ -37,6 +38,22 @@ def conv2d(
     return _convolved(x, W, b, strides, padding, dilation, groups, with_relu=False)
 
 
+class Saved(NamedTuple):
+    """What the backward of a convolution with a ReLU needs.
+
+    Attributes:
+        x: the input.
+        y: the output.
+        argmax: where the maxima were, if only these are the output.
+        shape: that of the output before the pooling.
+    """
+
+    x: Any
+    y: Any
+    argmax: Any
+    shape: tuple[int, ...]
+
+
 def conv2d_relu(
     x: Any,
     W: Any,
@@ -45,9 +62,19 @@ def conv2d_relu(
     padding: str = "valid",
     dilation: Pair = (1, 1),
     groups: int = 1,
-) -> Any:
-    """y = relu(conv2d(x, W, b, ...)), with the relu taken on the way out."""
-    return _convolved(x, W, b, strides, padding, dilation, groups, with_relu=True)
+    pool_size: Pair | None = None,
+) -> tuple[Any, Any]:
+    """y = relu(conv2d(x, W, b, ...)), with the relu taken on the way out; then the maximum of each
+    pool, if there is a ``pool_size``.
+
+    Returns:
+        ``(y, saved)``: the output, and what the backward needs.
+    """
+    y = _convolved(x, W, b, strides, padding, dilation, groups, with_relu=True)
+    shape, argmax = y.shape, None
+    if pool_size:
+        y, argmax = max_pool2d(y, pool_size, pool_size)
+    return y, Saved(x, y, argmax, shape)
 
 
 def _convolved(
@@ -91,17 +118,20 @@ def conv2d_backward(
 
 def conv2d_relu_backward(
     dy: Any,
-    y: Any,
-    x: Any,
+    saved: Any,
     W: Any,
     strides: Pair = (1, 1),
     padding: str = "valid",
     dilation: Pair = (1, 1),
     groups: int = 1,
+    pool_size: Pair | None = None,
     input_gradient: bool = True,
 ) -> tuple[Any | None, Any, Any]:
-    """``(dx, dW, db)`` of :func:`conv2d_relu`, from dy and what it returned."""
+    """``(dx, dW, db)`` of :func:`conv2d_relu`, from dy and what it saved."""
+    x, y, argmax, shape = saved
     dz = relu_backward(dy, None, y)
+    if pool_size:
+        dz = max_pool2d_backward(dz, argmax, shape, pool_size, pool_size)
     return conv2d_backward(dz, x, W, strides, padding, dilation, groups, input_gradient)
 
 

@@ -22,7 +22,7 @@ def dense(x: Any, W: Any, b: Any | None = None) -> Any:
 
 
 def dense_backward(
-    dy: Any, x: Any, W: Any, input_gradient: bool = True
+    dy: Any, x: Any, W: Any, input_gradient: bool = True, out: Any | None = None
 ) -> tuple[Any | None, Any, Any]:
     """``(dx, dW, db)``: dx = dy W^T, dW = x^T dy, db = the sum of dy's rows."""
     dy, x, W = device.ready(dy, x, W)
@@ -31,7 +31,7 @@ def dense_backward(
     if input_gradient:
         dx = device.empty(x.shape, x.dtype)
         device.gemm(rows, W, dx.reshape(samples.shape), transpose_b=True)
-    dW = device.empty(W.shape, x.dtype)
+    dW = device.empty(W.shape, x.dtype) if out is None else out
     device.gemm(samples, rows, dW, transpose_a=True)
     return dx, dW, sum_rows(rows)
 

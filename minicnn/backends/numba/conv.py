@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.backends import numpy as textbook
+from minicnn.backends.numba import winograd
 from minicnn.backends.numba.arrays import alike
 from minicnn.backends.numba.tiles import gather, scatter_and_sum, windows_on
 from minicnn.shapes import Pair
@@ -30,6 +31,9 @@ def conv2d(
     if not alike(x, W, b):
         return textbook.conv2d(x, W, b, strides, padding, dilation, groups)
     windows = windows_on(x.shape, W.shape, strides, padding, dilation, groups)
+    m = winograd.side_of_tiles(len(x), W.shape, windows, groups)
+    if m:
+        return winograd.forward(x, W, b, windows, m)
     y, _ = gather(x, W, b, windows, groups)
     return y
 
@@ -50,4 +54,7 @@ def conv2d_backward(
             dy, x, W, strides, padding, dilation, groups, input_gradient
         )
     windows = windows_on(x.shape, W.shape, strides, padding, dilation, groups)
+    m = winograd.side_of_tiles(len(x), W.shape, windows, groups)
+    if m:
+        return winograd.backward(dy, x, W, windows, m, input_gradient)
     return scatter_and_sum(dy, x, W, windows, groups, input_gradient=input_gradient)

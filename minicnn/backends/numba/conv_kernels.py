@@ -53,7 +53,7 @@ def _forward(worker, workers, gemm, x, W, biases, y, windows, groups, rows, relu
             gather(pixels, x.shape[1:], group * c, c, windows, start, end, scratch)
             of_group = slice(group * f, (group + 1) * f)
             matmul_add(gemm, cols, False, W[:, of_group], False, z[:, of_group], 0)
-        _finish(z.reshape(z.size), biases, relu)
+        finish(z.reshape(z.size), biases, relu)
 
 
 @compiled
@@ -84,20 +84,20 @@ def _forward_to_pools(
             matmul_add(gemm, cols, False, W[:, of_group], False, z[:, of_group], 0)
         for line in range(first, last):
             under, to = results[(line - first) * per_line * filters :], line * pw * filters
-            if line < last - 1:
+            if (last - line - 1) * pw * filters >= CHUNK:
                 maximum_of_pools(under, ow, filters, pools, all_y, all_argmax, to)
-            else:  # what comes after it may be another worker's
+            else:  # what comes after the last line may be another worker's
                 maximum_of_pools(under, ow, filters, pools, best, where, 0)
                 for i in range(pw * filters):
                     all_y[to + i] = best[i]
                     all_argmax[to + i] = where[i]
         # What a bias adds to all numbers of a pool changes none of its maxima, nor does the ReLU.
         finished = y[first * pw : last * pw]
-        _finish(finished.reshape(finished.size), biases, relu)
+        finish(finished.reshape(finished.size), biases, relu)
 
 
 @compiled
-def _finish(z, biases, relu):
+def finish(z, biases, relu):
     """Add the bias and cut off below zero, while the tile is in the cache.
 
     The tile is taken as one row of numbers: the loops are then long enough to be quick.

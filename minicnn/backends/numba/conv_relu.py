@@ -5,7 +5,8 @@ the way through memory: written by the convolution, read and written by the ReLU
 pooling, and all that again backwards. Here a core adds the bias, cuts off below zero and takes the
 maxima of a tile while it is in the cache. Only the maxima leave it, with the place in its window
 that each came from: the backward needs no more. A maximum that is above zero passes dy back to that
-place; the others pass nothing.
+place; the others pass nothing. (Where Winograd's way is quicker, it is followed by the pooling: its
+arrays are smaller.)
 
 The textbook has no such operation, and a network does not need it: it is what a model may put in
 place of a convolution and what follows it. Of two numbers of a pool that differ by less than adding
@@ -18,7 +19,12 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.backends import numpy as textbook
+from minicnn.backends.numba import winograd
+from minicnn.backends.numba.activation import relu_backward
 from minicnn.backends.numba.arrays import alike
+from minicnn.backends.numba.conv import conv2d_backward
+from minicnn.backends.numba.pooling import max_pool2d, max_pool2d_backward
 from minicnn.backends.numba.tiles import gather, scatter_and_sum, windows_on
 from minicnn.shapes import Pair
 
@@ -44,13 +50,21 @@ def conv2d_relu(
         ``(y, saved)``: the output, and what the backward needs.
 
     Raises:
-        TypeError: if the arrays are not all float32 or all float64.
         ValueError: if the kernel does not fit on the image.
     """
-    _check(x, W, b)
-    windows = windows_on(x.shape, W.shape, strides, padding, dilation, groups)
-    y, argmax = gather(x, W, b, windows, groups, relu=True, pool=pool_size)
-    return y, (x, y, argmax if pool_size else None)
+    argmax = None
+    if alike(x, W, b):
+        windows = windows_on(x.shape, W.shape, strides, padding, dilation, groups)
+        m = winograd.side_of_tiles(len(x), W.shape, windows, groups)
+        if not m:
+            y, argmax = gather(x, W, b, windows, groups, relu=True, pool=pool_size)
+            return y, (x, y, argmax if pool_size else None)
+        y = winograd.forward(x, W, b, windows, m, relu=True)
+    else:
+        y = textbook.relu(textbook.conv2d(x, W, b, strides, padding, dilation, groups))
+    if pool_size:
+        y, argmax = max_pool2d(y, pool_size, pool_size)
+    return y, (x, y, argmax)
 
 
 def conv2d_relu_backward(
@@ -73,12 +87,11 @@ def conv2d_relu_backward(
         input_gradient: whether dx is wanted; a network's first layer does without.
     """
     x, y, argmax = saved
-    _check(dy, x, W)
     windows = windows_on(x.shape, W.shape, strides, padding, dilation, groups)
-    return scatter_and_sum(dy, x, W, windows, groups, y, argmax, pool_size, input_gradient)
-
-
-def _check(*arrays: np.ndarray | None) -> None:
-    if not alike(*arrays):
-        given = ", ".join(f"{a.dtype}{a.shape}" for a in arrays if a is not None)
-        raise TypeError(f"expected arrays of float32 or of float64 that are not empty; got {given}")
+    if alike(dy, x, W) and not winograd.side_of_tiles(len(x), W.shape, windows, groups):
+        return scatter_and_sum(dy, x, W, windows, groups, y, argmax, pool_size, input_gradient)
+    dz = relu_backward(dy, None, y)
+    if pool_size:
+        z_shape = (len(x), *windows.count, W.shape[3])
+        dz = max_pool2d_backward(dz, argmax, z_shape, pool_size, pool_size)
+    return conv2d_backward(dz, x, W, strides, padding, dilation, groups, input_gradient)

@@ -33,8 +33,12 @@ PART = 2**19
 PARTS = 16
 # A sum of products that is cut into several should leave each so many summands.
 LONG = 256
-# With less rows or columns than these, BLAS spends its time on packing the other matrix.
-WIDTH = 64
+# So much of W is multiplied at a time.
+BLOCK = 2**17
+# With less rows or columns than these, BLAS spends its time on packing the other matrix...
+WIDTH = 32
+# ... and with more, hardly any.
+WIDE = 256
 
 
 def dense(x: np.ndarray, W: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
@@ -46,18 +50,11 @@ def dense(x: np.ndarray, W: np.ndarray, b: np.ndarray | None = None) -> np.ndarr
     how = _plan(len(rows), W.shape)
     workers = crew(how.work)
     sink = np.zeros((workers, 16), x.dtype)
+    y_rows = y.reshape(-1, W.shape[1])
     if how.sums:
-        sums = empty((how.sums, len(rows), W.shape[1]), x.dtype)
+        sums = empty((how.sums, *y_rows.shape), x.dtype)
         launch_with_blas(
-            kernels.partial_forward,
-            workers,
-            gemm(x.dtype),
-            rows,
-            W,
-            sums,
-            how.block,
-            how.columns,
-            sink,
+            kernels.partial_forward, workers, gemm(x.dtype), rows, W, sums, how.block, sink
         )
         launch(sums_of.add_parts, crew(sums.size // 4), sums.reshape(how.sums, -1), y.reshape(-1))
         if b is not None:
@@ -70,9 +67,8 @@ def dense(x: np.ndarray, W: np.ndarray, b: np.ndarray | None = None) -> np.ndarr
         rows,
         W,
         np.empty(0, x.dtype) if b is None else contiguous(b),
-        y.reshape(-1, W.shape[1]),
-        how.parts_of_y,
-        how.by_batch,
+        y_rows,
+        *how.y,
         how.block,
         sink,
     )
@@ -80,17 +76,23 @@ def dense(x: np.ndarray, W: np.ndarray, b: np.ndarray | None = None) -> np.ndarr
 
 
 def dense_backward(
-    dy: np.ndarray, x: np.ndarray, W: np.ndarray, input_gradient: bool = True
+    dy: np.ndarray,
+    x: np.ndarray,
+    W: np.ndarray,
+    input_gradient: bool = True,
+    out: np.ndarray | None = None,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """The textbook's ``dense_backward``."""
     if not alike(dy, x, W):
-        return textbook.dense_backward(dy, x, W, input_gradient)
+        return textbook.dense_backward(dy, x, W, input_gradient, out)
     rows_x, rows_dy, W = _rows(x), _rows(dy), contiguous(W)
     dx = empty(x.shape if input_gradient else (0, x.shape[-1]), x.dtype)
-    dW, db = empty(W.shape, W.dtype), empty(W.shape[1:], W.dtype)
+    dW, db = empty(W.shape, W.dtype) if out is None else out, empty(W.shape[1:], W.dtype)
     how = _plan(len(rows_x), W.shape)
     workers = crew(2 * how.work)
-    arguments = (
+    launch_with_blas(
+        kernels.backward,
+        workers,
         gemm(x.dtype),
         rows_dy,
         rows_x,
@@ -98,36 +100,38 @@ def dense_backward(
         dx.reshape(-1, x.shape[-1]),
         dW,
         db,
-        how.parts,
-        how.by_batch,
+        *how.dx,
+        *how.dW,
         how.rows_of_dW,
+        np.zeros((workers, 16), x.dtype),
     )
-    sink = np.zeros((workers, 16), x.dtype)
-    launch_with_blas(kernels.backward, workers, *arguments, sink)
     return (dx if input_gradient else None), dW, db
 
 
+class Cut(NamedTuple):
+    """Whether a matrix is cut into parts of its rows or else of its columns, and into how many."""
+
+    by_rows: bool
+    parts: int
+
+
 class Plan(NamedTuple):
-    """How a product is cut up, which depends on the shapes alone.
+    """How the three products are cut up, which depends on the shapes alone.
 
     Attributes:
-        work: how many nanoseconds it takes one core, roughly.
-        parts: a power of two, so that two, four or eight cores get equally much.
-        by_batch: whether x, y and dx are cut into parts of the batch, or else y into parts of the
-            units, and dx of the inputs.
-        parts_of_y: into how many.
-        sums: instead of that, into how many sums over some of the inputs; 0 for not.
-        block, columns: how many inputs and units go into one product of the forward.
-        rows_of_dW: how many inputs go into one product of the backward.
+        work: how many nanoseconds each takes one core, roughly.
+        y, dx, dW: what parts are computed one by one.
+        sums: instead of that, y as so many sums over some of the inputs; 0 for not.
+        block: how many inputs go into one product of the forward.
+        rows_of_dW: how many rows of dW come from one product, unless it is cut by columns.
     """
 
     work: int
-    parts: int
-    by_batch: bool
-    parts_of_y: int
+    y: Cut
+    dx: Cut
+    dW: Cut
     sums: int
     block: int
-    columns: int
     rows_of_dW: int
 
 
@@ -137,20 +141,23 @@ def _plan(n: int, W_shape: tuple[int, int]) -> Plan:
     are quicker when they are cut that small; where BLAS packs always, they should not be."""
     (inputs, units), unpacked = W_shape, small_product()
     size = n * inputs * units
-    parts = min(PARTS, 2 ** max(0, size // PART - 1).bit_length())
-    by_batch = parts == 1 or n >= parts * WIDTH or (size <= parts * unpacked and n >= parts)
-    parts_of_y = parts if by_batch else max(1, min(parts, units // (WIDTH // 2)))
+    parts = min(PARTS, 2 ** max(0, size // PART - 1).bit_length())  # for 2, 4 or 8 cores
+    small = size <= parts * unpacked
+    y, dx, dW = (_cut(*shape, parts, small) for shape in ((n, units), (n, inputs), W_shape))
     # Each sum is written and read once more. That pays if it has many summands.
-    sums = min(parts, inputs // LONG) if not by_batch and inputs >= 8 * units else 0
+    sums = 0 if y.by_rows or inputs < 8 * units else min(parts // 2, inputs // LONG)
     sums = 2 ** (sums.bit_length() - 1) if sums > 1 else 0
-    columns = min(units, 128) if sums else units // parts_of_y
-    block = unpacked // (n * columns) // 8 * 8
-    if block < 32:
-        block, columns = 256, units
+    block = max(128, BLOCK // (units if sums else units // y.parts))
     rows_of_dW = unpacked // (n * units) // 8 * 8
-    if rows_of_dW < 16:
-        rows_of_dW = inputs
-    return Plan(size // 64, parts, by_batch, parts_of_y, sums, block, columns, rows_of_dW)
+    return Plan(size // 64, y, dx, dW, sums, block, rows_of_dW if rows_of_dW >= 16 else inputs)
+
+
+def _cut(rows: int, columns: int, parts: int, small: bool) -> Cut:
+    by_rows = rows >= columns or rows >= parts * WIDTH
+    size = rows if by_rows else columns
+    if not small:
+        parts = max(1, min(parts, size // WIDTH, max(4, size // WIDE)))
+    return Cut(by_rows, min(parts, size))
 
 
 def _rows(x: np.ndarray) -> np.ndarray:

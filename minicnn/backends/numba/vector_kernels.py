@@ -37,20 +37,20 @@ def fits(array, i, n):
 def copy_run(typing_context: Any, target, i, source, j, n):
     """target[i : i + n] = source[j : j + n]; returns i + n."""
 
-    def body(vector: _Vectors) -> None:
+    def body(vector: Vectors) -> None:
         vector.store(0, 1, vector.load(2, 3))
 
-    return _over_runs(body, (target, i, source, j, n))
+    return over_runs(body, (target, i, source, j, n))
 
 
 @intrinsic
 def zero_run(typing_context: Any, target, i, n):
     """target[i : i + n] = 0; returns i + n."""
 
-    def body(vector: _Vectors) -> None:
+    def body(vector: Vectors) -> None:
         vector.store(0, 1, vector.kind(0)(None))
 
-    return _over_runs(body, (target, i, n))
+    return over_runs(body, (target, i, n))
 
 
 @intrinsic
@@ -63,7 +63,7 @@ def maximum_of_taps(typing_context: Any, best, where, i, values, j, rows, down, 
     ``best`` and ``where`` are n numbers from i on.
     """
 
-    def body(vector: _Vectors) -> None:
+    def body(vector: Vectors) -> None:
         builder = vector.builder
         start, height, down, width, right = vector.values[4:9]
         greatest = _Greatest(vector, start)
@@ -73,14 +73,14 @@ def maximum_of_taps(typing_context: Any, best, where, i, values, j, rows, down, 
             greatest.take(place, builder.add(builder.mul(row.index, width), column.index))
         greatest.store()
 
-    return _over_runs(body, (best, where, i, values, j, rows, down, columns, right, n))
+    return over_runs(body, (best, where, i, values, j, rows, down, columns, right, n))
 
 
 @intrinsic
 def maximum_of_four(typing_context: Any, best, where, i, values, j, down, right, n):
     """:func:`maximum_of_taps` of two rows and two columns, without a loop over them."""
 
-    def body(vector: _Vectors) -> None:
+    def body(vector: Vectors) -> None:
         builder = vector.builder
         start, down, right = vector.values[4:7]
         greatest = _Greatest(vector, start)
@@ -90,13 +90,13 @@ def maximum_of_four(typing_context: Any, best, where, i, values, j, down, right,
             greatest.take(place, down.type(tap))
         greatest.store()
 
-    return _over_runs(body, (best, where, i, values, j, down, right, n))
+    return over_runs(body, (best, where, i, values, j, down, right, n))
 
 
 class _Greatest:
     """The greatest of some vectors of argument 3, for arguments 0 and 1 from argument 2 on."""
 
-    def __init__(self, vector: _Vectors, start: Any):
+    def __init__(self, vector: Vectors, start: Any):
         self.vector = vector
         self.value = cgutils.alloca_once(vector.builder, vector.kind(0))
         self.tap = cgutils.alloca_once(vector.builder, vector.kind(1))
@@ -125,17 +125,17 @@ def place_maximum(typing_context: Any, target, i, given, where, output, j, tap, 
     ``given``, ``where`` and ``output`` are n numbers from j on, ``target`` from i on.
     """
 
-    def body(vector: _Vectors) -> None:
+    def body(vector: Vectors) -> None:
         builder = vector.builder
         nothing = vector.kind(0)(None)
         here = builder.icmp_unsigned("==", vector.load(3, 5), vector.spread(3, vector.values[6]))
         above = builder.fcmp_ordered(">", vector.load(4, 5), nothing)
         vector.store(0, 1, builder.select(builder.and_(here, above), vector.load(2, 5), nothing))
 
-    return _over_runs(body, (target, i, given, where, output, j, tap, n))
+    return over_runs(body, (target, i, given, where, output, j, tap, n))
 
 
-class _Vectors:
+class Vectors:
     """Vectors of CHUNK numbers, ``offset`` after where a run begins, in the arguments' arrays."""
 
     def __init__(self, context: Any, builder: Any, kinds: Any, values: Any, offset: Any):
@@ -154,8 +154,10 @@ class _Vectors:
         return self.builder.load(self._at(array, start), align=self._alignment(array))
 
     def store(self, array: int, start: int, vector: Any) -> None:
-        place = self._at(array, self.values[start])
-        self.builder.store(vector, place, align=self._alignment(array))
+        self.store_at(array, self.values[start], vector)
+
+    def store_at(self, array: int, start: Any, vector: Any) -> None:
+        self.builder.store(vector, self._at(array, start), align=self._alignment(array))
 
     def spread(self, array: int, number: Any) -> Any:
         """A whole number, 16 times, in the type of an array."""
@@ -176,7 +178,7 @@ class _Vectors:
         return self.builder.bitcast(place, self.kind(array).as_pointer())
 
 
-def _over_runs(body: Callable[[_Vectors], None], arguments: tuple[Any, ...]) -> Any:
+def over_runs(body: Callable[[Vectors], None], arguments: tuple[Any, ...]) -> Any:
     """Signature and code of a loop over the chunks of runs, whose length is the last argument.
 
     Returns the end of the run in the first array: the first whole number among the arguments, plus
@@ -187,7 +189,7 @@ def _over_runs(body: Callable[[_Vectors], None], arguments: tuple[Any, ...]) -> 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         zero, step = (context.get_constant(types.intp, number) for number in (0, CHUNK))
         with cgutils.for_range_slice(builder, zero, values[-1], step) as (offset, _):
-            body(_Vectors(context, builder, signature.args, values, offset))
+            body(Vectors(context, builder, signature.args, values, offset))
         return builder.add(values[kinds.index(types.intp)], values[-1])
 
     return types.intp(*kinds), generate

@@ -160,8 +160,7 @@ def selu_backward(dy: Any, z: Any, y: Any) -> Any:
 
 def sigmoid(z: Any) -> Any:
     """y = 1 / (1 + e^-z), which is e^z / (1 + e^z): the one or the other, by the sign of z."""
-    e = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1, e) / (1 + e)
+    return np.exp(np.minimum(z, 0)) / (1 + np.exp(-np.abs(z)))
 
 
 def sigmoid_backward(dy: Any, z: Any, y: Any) -> Any:

@@ -38,7 +38,11 @@ def dense(x: np.ndarray, W: np.ndarray, b: np.ndarray | None = None) -> np.ndarr
 
 
 def dense_backward(
-    dy: np.ndarray, x: np.ndarray, W: np.ndarray, input_gradient: bool = True
+    dy: np.ndarray,
+    x: np.ndarray,
+    W: np.ndarray,
+    input_gradient: bool = True,
+    out: np.ndarray | None = None,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """The gradients of :func:`dense`: dx = dy W^T, dW = x^T dy, db = the sum of dy.
 
@@ -46,13 +50,14 @@ def dense_backward(
         dy: (..., units).
         x, W: what the forward got.
         input_gradient: whether dx is wanted; a network's first layer does without.
+        out: an array for dW, instead of a new one.
 
     Returns:
         ``(dx, dW, db)`` in the shapes of x, W and b; dx is ``None`` where it is not wanted.
     """
     rows = _rows(dy)
     dx = (rows @ W.T).reshape(x.shape) if input_gradient else None
-    dW = _rows(x).T @ rows
+    dW = np.matmul(_rows(x).T, rows, out=out)
     db = rows.sum(axis=0)
     return dx, dW, db
 
