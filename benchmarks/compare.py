@@ -14,8 +14,9 @@ from pathlib import Path
 from benchmarks.course import MODELS
 from benchmarks.figures import draw_steps
 from benchmarks.goals import goal_table
-from benchmarks.measure import describe, load, machine, put_on_page, write_json
-from benchmarks.peers import PEERS
+from benchmarks.gpu_report import gpu_table
+from benchmarks.measure import describe, load, machine, missing_gpu, put_on_page, write_json
+from benchmarks.peers import DEVICES, PEERS
 from benchmarks.report import OURS, outliers, tables
 from benchmarks.stages import Plan, Results, Run, save_weights
 
@@ -25,7 +26,10 @@ STAGES = ("check", "startup", "train", "lesson")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m benchmarks compare``."""
-    standard = [name for name, peer in PEERS.items() if peer.standard]
+    standard = {
+        device: ", ".join(name for name, peer in PEERS.items() if device in peer.standard)
+        for device in DEVICES
+    }
     parser.add_argument(
         "--models", nargs="+", choices=MODELS, default=list(MODELS), metavar="MODEL",
         help=f"which models: {', '.join(MODELS)}",
@@ -33,12 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--peers", nargs="+", choices=PEERS, metavar="PEER",
         help=f"who takes part, of {', '.join(PEERS)}; "
-        f"by default, of those that are installed, {', '.join(standard)}",
+        f"by default, of those that are installed, on a CPU {standard['cpu']}, "
+        f"on a GPU {standard['gpu']}",
     )  # fmt: skip
     parser.add_argument(
         "--stages", nargs="+", choices=STAGES, default=list(STAGES), metavar="STAGE",
         help=f"which parts: {', '.join(STAGES)} (the first epoch); train includes the check",
     )  # fmt: skip
+    parser.add_argument(
+        "--device", choices=DEVICES, default="cpu", help="what everybody computes on (cpu)"
+    )
     parser.add_argument("--rounds", type=_positive, help="turns of each peer (5)")
     parser.add_argument("--steps", type=_positive, help="steps of a turn (60; short ones 240)")
     parser.add_argument("--quick", action="store_true", help="tiny numbers, to see that it works")
@@ -60,12 +68,18 @@ def run(options: argparse.Namespace) -> int:
     """Measure, and show what came out.
 
     Returns:
-        0; or 1 if minicnn failed or computed another loss than the others.
+        0; 1 if minicnn failed or computed another loss than the others; 2 if there should be a
+        GPU and none can be used.
     """
     if options.results:
         results = json.loads(options.results.read_text(encoding="utf-8"))
     else:
-        results = measure(plan_of(options), options.stages, options.out / "compare.json")
+        plan = plan_of(options)
+        missing = missing_gpu() if plan.device == "gpu" else None
+        if missing:
+            print(missing)
+            return 2
+        results = measure(plan, options.stages, options.out / "compare.json")
     show(results, options.out, options.page)
     wrong = outliers(results.get("check", {}))
     for model, names in wrong.items():
@@ -88,14 +102,20 @@ def plan_of(options: argparse.Namespace) -> Plan:
         if absent:
             needed = sorted({package for name in absent for package in PEERS[name].needs})
             raise SystemExit(f"--peers: {', '.join(absent)} needs {', '.join(needed)}")
-    peers = options.peers or [n for n, peer in PEERS.items() if peer.standard and peer.installed]
+    peers = options.peers or standard_peers(options.device)
     plan = Plan(options.models, [name for name in PEERS if name in peers])
+    plan.device = options.device
     if options.quick:
         plan.rounds, plan.steps, plan.pause = 2, 4, 0.0
         plan.predictions, plan.lesson_images, plan.matmul_size = 300, 640, 512
     plan.rounds = options.rounds or plan.rounds
     plan.steps = options.steps or plan.steps
     return plan
+
+
+def standard_peers(device: str) -> list[str]:
+    """Who takes part on a device if nobody is named, and is installed."""
+    return [name for name, peer in PEERS.items() if device in peer.standard and peer.installed]
 
 
 def measure(plan: Plan, stages: list[str], file: Path) -> Results:
@@ -107,6 +127,9 @@ def measure(plan: Plan, stages: list[str], file: Path) -> Results:
     begun = time.perf_counter()
     stage = Run(plan, lambda line: print(f"[{time.perf_counter() - begun:5.0f} s] {line}"))
     results: Results = {"plan": asdict(plan), "machine": machine(), "failures": stage.failures}
+    if plan.device == "gpu":
+        with stage.process("none") as process:
+            results["machine"]["gpu"] = process.ask("gpu")
 
     with tempfile.TemporaryDirectory() as folder:
         weights = save_weights(plan.models, Path(folder))
@@ -136,7 +159,8 @@ def measure(plan: Plan, stages: list[str], file: Path) -> Results:
 
 def show(results: Results, out: Path, page: bool) -> None:
     """Print the tables, and write them and the picture to ``out``; with ``page``, to the page."""
-    made = [goal_table(results), *tables(results)]
+    on_gpu = results["plan"].get("device") == "gpu"
+    made = [gpu_table(results) if on_gpu else goal_table(results), *tables(results)]
     for table in made:
         table.show()
     text = f"{summary(results)}\n\n" + "\n".join(table.markdown() for table in made)

@@ -11,7 +11,13 @@ from benchmarks.peers import PEERS
 from benchmarks.report import step_time
 from benchmarks.stages import Results
 
-COLORS = {"minicnn": "#c2410c", "keras": "#64748b", "torch": "#a8b3c2", "torch-fused": "#d5dbe3"}
+COLORS = {
+    "minicnn": "#c2410c",
+    "keras": "#64748b",
+    "jax": "#8796a8",
+    "torch": "#a8b3c2",
+    "torch-fused": "#d5dbe3",
+}
 
 
 def draw_steps(train: Results, path: str | Path) -> Path:

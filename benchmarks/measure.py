@@ -16,6 +16,7 @@ from typing import Any
 
 PACKAGES = (
     "numpy", "scipy", "numba", "keras", "tensorflow", "tensorflow-cpu", "jax", "jaxlib", "torch",
+    "cupy-cuda13x", "cupy-cuda12x",
 )  # fmt: skip
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -56,9 +57,29 @@ def describe(facts: dict[str, Any]) -> str:
         f"{facts['date']}; {facts['processor']}, {facts['cores']} cores{size}; {facts['system']}. "
         f"Python {facts['python']}, {packages}."
     )
+    if facts.get("gpu"):
+        text += " " + describe_gpu(facts["gpu"])
     if facts["environment"]:
         text += " Set: " + ", ".join(f"{k}={v}" for k, v in facts["environment"].items()) + "."
     return text
+
+
+def describe_gpu(gpu: dict[str, Any]) -> str:
+    """What ``benchmarks.kernels.gpu_facts`` found, in a sentence."""
+    driver = f"driver {gpu['driver']} for" if gpu["driver"] else "driver for"
+    return (
+        f"{gpu['name']}, {gpu['memory'] / 2**30:.0f} GiB, compute capability "
+        f"{gpu['compute_capability']}; {driver} CUDA {gpu['driver_cuda']}; CUDA {gpu['cuda']}, "
+        f"NVRTC {gpu['nvrtc']}, CuPy {gpu['cupy']}."
+    )
+
+
+def missing_gpu() -> str | None:
+    """What is missing for computing on a GPU, in a line; ``None`` if nothing is."""
+    from minicnn.backends.cupy.status import gpu_status
+
+    status = gpu_status()
+    return None if status.usable else f"no GPU can be used: {status.reason}"
 
 
 def processor() -> str:

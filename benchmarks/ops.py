@@ -1,16 +1,19 @@
 """Times single operations, forward and backward, on each floor of minicnn and in PyTorch, in turn
-and in one process, on the shapes of the course's models."""
+and in one process, on the shapes of the course's models. On a GPU, the floor is "cupy", and calls
+are timed from one moment at which the GPU has nothing to do to the next."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import kernels
 from benchmarks.measure import (
     Summary,
     Table,
@@ -18,15 +21,18 @@ from benchmarks.measure import (
     load,
     machine,
     matmul_rate,
+    missing_gpu,
     put_on_page,
     repeat,
     significant,
     write_json,
 )
 from benchmarks.ops_cases import CASES, Calls, Case
+from benchmarks.peers import DEVICES
+from benchmarks.peers.torch_peer import use_gpu
 
 PAGE = Path(__file__).parent / "README.md"
-FLOORS = ("numpy", "numba")
+FLOORS = {"cpu": ("numpy", "numba"), "gpu": ("cupy",)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only operations in whose name one of these words occurs",
     )  # fmt: skip
     parser.add_argument(
-        "--sides", nargs="+", choices=(*FLOORS, "torch"), metavar="SIDE",
-        help=f"who takes part, of {', '.join(FLOORS)}, torch; by default all that are installed",
+        "--sides", nargs="+", choices=(*FLOORS["cpu"], *FLOORS["gpu"], "torch"), metavar="SIDE",
+        help="who takes part, of numpy, numba and torch, or on a GPU of cupy and torch; by default "
+        "all that are installed",
     )  # fmt: skip
+    parser.add_argument(
+        "--device", choices=DEVICES, default="cpu", help="what everybody computes on (cpu)"
+    )
     parser.add_argument("--rounds", type=_positive, default=9, help="turns of each side (9)")
     parser.add_argument(
         "--seconds", type=float, default=0.05, help="how long a turn lasts at least (0.05)"
@@ -55,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     """Measure, and show what came out.
 
     Returns:
-        0; or 1 if nothing was measured.
+        0; 1 if nothing was measured; 2 if there should be a GPU and none can be used.
     """
     cases = [
         case
@@ -65,13 +75,24 @@ def run(options: argparse.Namespace) -> int:
     if not cases:
         print(f"--only: no operation is called anything with {' or '.join(options.only)}")
         return 1
+    device = options.device
+    if device == "gpu" and (missing := missing_gpu()):
+        print(missing)
+        return 2
+    sides = options.sides or [s for s in (*FLOORS[device], "torch") if _installed(s)]
+    strangers = set(sides) - {*FLOORS[device], "torch"}
+    if strangers:
+        print(f"--sides: {', '.join(sorted(strangers))} does not compute on the {device}")
+        return 1
     rounds, seconds = (1, 0.0) if options.quick else (options.rounds, options.seconds)
-    sides = options.sides or [side for side in (*FLOORS, "torch") if _installed(side)]
     results: dict[str, Any] = {"machine": machine(), "sides": sides, "rounds": rounds}
-    results |= {"roof": [], "cases": []}
+    results |= {"roof": [], "cases": [], "device": device}
+    if device == "gpu":
+        results["machine"]["gpu"] = kernels.gpu_facts()
+    roof = kernels.matmul_rate if device == "gpu" else matmul_rate
     for case in cases:
-        results["roof"].append(matmul_rate(*((256, 0.0) if options.quick else (2048, 0.2))))
-        results["cases"].append(measure(case, sides, rounds, seconds))
+        results["roof"].append(roof(*((256, 0.0) if options.quick else (2048, 0.2))))
+        results["cases"].append(measure(case, sides, rounds, seconds, device))
     results["machine"]["load after"] = load()
     table = table_of(results)
     table.show()
@@ -83,14 +104,17 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def measure(case: Case, sides: list[str], rounds: int, seconds: float) -> dict[str, Any]:
+def measure(
+    case: Case, sides: list[str], rounds: int, seconds: float, device: str = "cpu"
+) -> dict[str, Any]:
     """All calls of a case, each side having its turn in every round.
 
     Returns:
         the case's name, and for each call its ``"flops"``, its ``"bytes"``, and in ``"times"`` the
-        seconds of each round by side. A round's time is that of its quickest call.
+        seconds of each round by side. A round's time is that of its quickest call, and on a GPU
+        that of its calls divided by their number.
     """
-    calls = {side: _calls(case, side) for side in sides}
+    calls = {side: _calls(case, side, device) for side in sides}
     outcome: dict[str, Any] = {"name": case.name, "calls": {}}
     for call in calls[sides[0]]:
         times: dict[str, list[float]] = {side: [] for side in sides}
@@ -98,7 +122,11 @@ def measure(case: Case, sides: list[str], rounds: int, seconds: float) -> dict[s
             calls[side][call]()  # compiles, and fetches memory
         for turn in range(rounds):
             for side in sides[turn % len(sides) :] + sides[: turn % len(sides)]:
-                times[side].append(min(repeat(calls[side][call], seconds)))
+                if device == "gpu":
+                    wait = _synchronize(side)
+                    times[side].append(kernels.turn(calls[side][call], wait, seconds))
+                else:
+                    times[side].append(min(repeat(calls[side][call], seconds)))
         outcome["calls"][call] = {
             "times": times,
             "flops": case.flops.get(call, 0),
@@ -110,7 +138,8 @@ def measure(case: Case, sides: list[str], rounds: int, seconds: float) -> dict[s
 def table_of(results: dict[str, Any]) -> Table:
     """A row for each call: times, what the fast floor gains, and how near it is to the limit."""
     sides, roof = results["sides"], Summary.of(results["roof"])
-    ours = "numba" if "numba" in sides else sides[0]
+    ours = next((side for side in ("cupy", "numba") if side in sides), sides[0])
+    product = "cuBLAS's" if results.get("device") == "gpu" else "NumPy's"
     others = [side for side in sides if side != ours]
     headings = ["operation", *(f"{side}, ms" for side in sides)]
     headings += [*(f"{other} / {ours}" for other in others), "GFLOP/s", "% of roof", "GB/s"]
@@ -127,7 +156,7 @@ def table_of(results: dict[str, Any]) -> Table:
     notes = (
         f"Each time: the median of {results['rounds']} rounds, and the lowest and highest. GFLOP/s "
         "and GB/s (bytes that must be read or written) are those of "
-        f"{ours}. The roof is NumPy's float32 product of 2048 x 2048: "
+        f"{ours}. The roof is {product} float32 product of 2048 x 2048: "
         f"{roof.text('{:.0f}', 1e-9)} GFLOP/s."
     )
     return Table("Single operations", headings, rows, notes)
@@ -138,12 +167,26 @@ def _milliseconds(time: Summary) -> str:
     return f"{median} ({low}-{high})"
 
 
-def _calls(case: Case, side: str) -> Calls:
+def _calls(case: Case, side: str, device: str) -> Calls:
     """What to time: each side gets the same numbers, in arrays of its own."""
     arrays = case.arrays(np.random.default_rng(0))
     if side == "torch":
-        return case.torch(importlib.import_module("torch"), arrays)
-    return case.ours(importlib.import_module(f"minicnn.backends.{side}"), arrays)
+        torch = importlib.import_module("torch")
+        if device == "gpu":
+            use_gpu(torch)
+        torch.set_default_device("cuda" if device == "gpu" else "cpu")
+        return case.torch(torch, arrays)
+    floor = importlib.import_module(f"minicnn.backends.{side}")
+    return case.ours(floor, [floor.asarray(array) for array in arrays])
+
+
+def _synchronize(side: str) -> Callable[[], Any]:
+    """What waits until the GPU has done all that this side asked for."""
+    if side == "torch":
+        return importlib.import_module("torch").cuda.synchronize
+    from minicnn.backends.cupy.device import door
+
+    return door().synchronize
 
 
 def _installed(side: str) -> bool:

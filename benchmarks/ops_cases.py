@@ -39,7 +39,12 @@ def normal(*shapes: tuple[int, ...]) -> Callable[[np.random.Generator], list[np.
 
 def nchw(torch: Any, x: np.ndarray) -> Any:
     """Images for PyTorch: its axes, in the memory layout of NHWC, which is its faster one."""
-    return torch.from_numpy(x.transpose(0, 3, 1, 2))
+    return tensor(torch, x.transpose(0, 3, 1, 2))
+
+
+def tensor(torch: Any, array: np.ndarray) -> Any:
+    """An array for PyTorch, on the device that it computes on by default."""
+    return torch.from_numpy(array).to(torch.get_default_device())
 
 
 # -- products -----------------------------------------------------------------------------------
@@ -61,9 +66,9 @@ def conv(n: int, size: int, c: int, f: int, padding: str, first: bool = False) -
 
     def torch_twin(torch: Any, arrays: list[np.ndarray]) -> Calls:
         x, dy = nchw(torch, arrays[0]), nchw(torch, arrays[3])
-        W = torch.from_numpy(arrays[1].transpose(3, 2, 0, 1).copy())
+        W = tensor(torch, arrays[1].transpose(3, 2, 0, 1).copy())
         W = W.to(memory_format=torch.channels_last)
-        b, border = torch.from_numpy(arrays[2]), [1, 1] if padding == "same" else [0, 0]
+        b, border = tensor(torch, arrays[2]), [1, 1] if padding == "same" else [0, 0]
         return {
             "forward": lambda: torch.nn.functional.conv2d(x, W, b, padding=border),
             "backward": lambda: torch.ops.aten.convolution_backward(
@@ -96,7 +101,7 @@ def dense(n: int, inputs: int, units: int) -> Case:
         }
 
     def torch_twin(torch: Any, arrays: list[np.ndarray]) -> Calls:
-        x, W, b, dy = (torch.from_numpy(array) for array in arrays)
+        x, W, b, dy = (tensor(torch, array) for array in arrays)
         return {
             "forward": lambda: torch.addmm(b, x, W),
             "backward": lambda: (dy @ W.t(), x.t() @ dy, dy.sum(0)),
@@ -129,8 +134,8 @@ def depthwise(n: int, size: int, c: int) -> Case:
         }
 
     def torch_twin(torch: Any, arrays: list[np.ndarray]) -> Calls:
-        x, dy, b = nchw(torch, arrays[0]), nchw(torch, arrays[3]), torch.from_numpy(arrays[2])
-        W = torch.from_numpy(arrays[1].transpose(2, 3, 0, 1).copy())
+        x, dy, b = nchw(torch, arrays[0]), nchw(torch, arrays[3]), tensor(torch, arrays[2])
+        W = tensor(torch, arrays[1].transpose(2, 3, 0, 1).copy())
         return {
             "forward": lambda: torch.nn.functional.conv2d(x, W, b, padding=1, groups=c),
             "backward": lambda: torch.ops.aten.convolution_backward(
@@ -199,7 +204,7 @@ def batch_norm(n: int, size: int, c: int) -> Case:
 
     def torch_twin(torch: Any, arrays: list[np.ndarray]) -> Calls:
         x, dy = (nchw(torch, array) for array in arrays[:2])
-        gamma, beta = (torch.from_numpy(array) for array in arrays[2:])
+        gamma, beta = (tensor(torch, array) for array in arrays[2:])
         aten = torch.ops.aten
         _, mean, deviation = aten.native_batch_norm(x, gamma, beta, None, None, True, 0.1, 1e-3)
         return {
@@ -233,7 +238,7 @@ def relu(n: int, size: int, c: int) -> Case:
         }
 
     def torch_twin(torch: Any, arrays: list[np.ndarray]) -> Calls:
-        z, dy = (torch.from_numpy(array) for array in arrays)
+        z, dy = (tensor(torch, array) for array in arrays)
         y = torch.relu(z)
         return {
             "forward": lambda: torch.relu(z),
@@ -263,7 +268,7 @@ def dropout(n: int, units: int) -> Case:
         }
 
     def torch_twin(torch: Any, arrays: list[np.ndarray]) -> Calls:
-        x, dy = (torch.from_numpy(array) for array in arrays)
+        x, dy = (tensor(torch, array) for array in arrays)
         aten = torch.ops.aten
         mask = aten.native_dropout(x, 0.5, True)[1]
         return {
@@ -298,7 +303,7 @@ def cross_entropy(n: int, classes: int) -> Case:
         }
 
     def torch_twin(torch: Any, arrays: list[np.ndarray]) -> Calls:
-        z, t = (torch.from_numpy(array) for array in arrays)
+        z, t = (tensor(torch, array) for array in arrays)
         log_p = torch.log_softmax(z, 1)
         return {
             "forward": lambda: -(t * torch.log_softmax(z, 1)).sum(1),
@@ -327,8 +332,8 @@ def adam(weights: int) -> Case:
         return {"forward": lambda: ops.adam(w, g, m, v, None, 1e-3, 0.9, 0.999, 1e-7, 10)}
 
     def torch_twin(torch: Any, arrays: list[np.ndarray]) -> Calls:
-        w = torch.nn.Parameter(torch.from_numpy(arrays[0]))
-        w.grad = torch.from_numpy(arrays[1])
+        w = torch.nn.Parameter(tensor(torch, arrays[0]))
+        w.grad = tensor(torch, arrays[1])
         optimizer = torch.optim.Adam([w], lr=1e-3, eps=1e-7, fused=True)
         return {"forward": optimizer.step}
 

@@ -103,9 +103,12 @@ def tables(results: Results) -> list[Table]:
     if results.get("check"):
         made.append(_check_table(results["check"]))
     if results.get("train"):
-        train = results["train"]
-        made += [_step_table(train), _rate_table(train), _predict_table(results)]
-        made += [_memory_table(train), _faults_table(train), _before_table(train)]
+        train, on_gpu = results["train"], results["plan"].get("device") == "gpu"
+        product = "cuBLAS" if on_gpu else "NumPy"
+        made += [_step_table(train), _rate_table(train, product), _predict_table(results)]
+        if not on_gpu:  # the memory of the process is not where the arrays lie
+            made += [_memory_table(train), _faults_table(train)]
+        made.append(_before_table(train))
     if results.get("startup"):
         made.append(_startup_table(results["startup"]))
     if results.get("lesson"):
@@ -197,8 +200,8 @@ def _cell(peers: Results, column: str, measure: Measure, factor: float) -> str:
     return f"{median} ({low}-{high})" + ("*" if PEERS[name].mark else "")
 
 
-def _rate_table(train: Results) -> Table:
-    """GFLOP/s of the whole step beside the roof."""
+def _rate_table(train: Results, product: str) -> Table:
+    """GFLOP/s of the whole step beside the roof, which ``product`` has measured."""
     columns = _columns(train)
     rows = []
     for model, part in train.items():
@@ -215,7 +218,7 @@ def _rate_table(train: Results) -> Table:
     headings = ["model", "GFLOP a step", "matrix product", *columns]
     notes = (
         "The products of forward and backward, divided by the time of the whole step, loss and "
-        "optimizer included; in brackets the share of the rate at which NumPy multiplied two "
+        f"optimizer included; in brackets the share of the rate at which {product} multiplied two "
         "float32 matrices between the same rounds."
     )
     return Table("Training step, GFLOP/s", headings, rows, notes)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.course import MODELS
-from benchmarks.peers import ENVIRONMENT, PEERS
+from benchmarks.peers import ENVIRONMENTS, PEERS
 from benchmarks.peers.process import ROOT, PeerError, PeerProcess
 from benchmarks.sketch import step_flops
 
@@ -37,6 +37,7 @@ class Plan:
         lesson_images: how many pictures the first epoch of the lesson has.
         matmul_size: of the matrices whose product is the yardstick.
         pause: seconds before each turn, until the threads of the one before have gone to sleep.
+        device: ``"cpu"`` or ``"gpu"``.
     """
 
     models: list[str]
@@ -47,6 +48,7 @@ class Plan:
     lesson_images: int = 60_000
     matmul_size: int = 2048
     pause: float = 0.3
+    device: str = "cpu"
 
     def steps_of(self, model: str) -> int:
         return self.steps or (240 if step_flops(MODELS[model]) < 5e8 else 60)
@@ -70,6 +72,14 @@ class Run:
         self.plan, self.say = plan, say
         self.failures: list[dict[str, str]] = []
 
+    def process(self, name: str, environment: dict[str, str] | None = None) -> PeerProcess:
+        """A new process of a peer, on the plan's device."""
+        return PeerProcess(name, environment, device=self.plan.device)
+
+    def _matmul_rate(self, yardstick: PeerProcess) -> float:
+        size, device = self.plan.matmul_size, self.plan.device
+        return yardstick.ask("matmul", size=size, seconds=0.5, device=device)["rate"]
+
     # -- the same loss from the same weights ---------------------------------------------------
 
     def check(self, weights: dict[str, Path]) -> Results:
@@ -78,8 +88,8 @@ class Run:
         results: Results = {model: {} for model in self.plan.models}
         for name in self.plan.peers:
             self.say(f"check: {name}")
-            with PeerProcess(name) as peer:
-                if self._try(name, "", peer.ask, "load") is None:
+            with self.process(name) as peer:
+                if self._try(name, "", self._load, peer) is None:
                     continue
                 for model in self.plan.models:
                     if name in self.plan.peers_of(model):
@@ -102,20 +112,20 @@ class Run:
         plan, figures = self.plan, {}
         rates: list[float] = []
         with ExitStack() as stack:
-            yardstick = stack.enter_context(PeerProcess("none"))
+            yardstick = stack.enter_context(self.process("none"))
             alive: dict[str, PeerProcess] = {}
             for name in plan.peers_of(model):
                 if name in left_out:
                     continue
                 self.say(f"{model}: {name} gets ready")
-                peer = stack.enter_context(PeerProcess(name))
+                peer = stack.enter_context(self.process(name))
                 ready = self._try(name, model, self._get_ready, peer, model, weights)
                 if ready is not None:
                     alive[name], figures[name] = peer, ready
             for number in range(plan.rounds):
                 self.say(f"{model}: training, round {number + 1} of {plan.rounds}")
                 time.sleep(plan.pause)
-                rates.append(yardstick.ask("matmul", size=plan.matmul_size, seconds=0.5)["rate"])
+                rates.append(self._matmul_rate(yardstick))
                 for name, answer in self._round(alive, number, model, "epoch"):
                     figures[name]["epochs"].append(answer["seconds"])
                     figures[name]["faults"].append(answer["faults"])
@@ -135,14 +145,28 @@ class Run:
 
     def _get_ready(self, peer: PeerProcess, model: str, weights: Path) -> Results:
         """All that comes before the steady state, and one epoch to reach it."""
-        loaded = peer.ask("load")
-        built = peer.ask("build", model=model, weights=str(weights))
-        steps = peer.ask("data", steps=self.plan.steps_of(model))["steps"]
+        loaded = self._load(peer)
+        return {"import": loaded["seconds"], **self._warm_up(peer, model, weights)}
+
+    def _load(self, peer: PeerProcess) -> Results:
+        return peer.ask("load", device=self.plan.device)
+
+    def _warm_up(
+        self,
+        peer: PeerProcess,
+        model: str,
+        weights: Path,
+        batch_size: int | None = None,
+        steps: int | None = None,
+    ) -> Results:
+        """The same after the import; with the lesson's batch size and the plan's steps, unless
+        others are given."""
+        built = peer.ask("build", model=model, weights=str(weights), batch_size=batch_size)
+        steps = peer.ask("data", steps=steps or self.plan.steps_of(model))["steps"]
         first = peer.ask("step")
         peer.ask("epoch")
         return {
             "backend": built["backend"],
-            "import": loaded["seconds"],
             "build": built["seconds"],
             "first_step": first["seconds"],
             "steps": steps,
@@ -183,7 +207,7 @@ class Run:
         for number in range(self.plan.rounds + 1):
             self.say(f"start-up: round {number} of {self.plan.rounds}")
             for name, script in scripts.items():
-                seconds = self._try(name, STARTUP, _time_script, name, script)
+                seconds = self._try(name, STARTUP, _time_script, name, script, self.plan.device)
                 if seconds is not None and number:  # round 0 brings the files into memory
                     results[name].append(seconds)
         return results
@@ -214,8 +238,9 @@ class Run:
     ) -> None:
         self.say(f"first epoch: {label}, round {number + 1}")
         time.sleep(self.plan.pause)
-        with PeerProcess(name, environment) as peer:
+        with self.process(name, environment) as peer:
             arguments = {"model": LESSON, "images": self.plan.lesson_images}
+            arguments["device"] = self.plan.device
             answer = self._try(name, LESSON, peer.ask, "lesson", **arguments)
             if answer is not None:
                 results.setdefault(label, []).append(time.perf_counter() - peer.begun)
@@ -250,7 +275,7 @@ def save_weights(models: list[str], folder: Path, seed: int = 0) -> dict[str, Pa
     return paths
 
 
-def _time_script(name: str, script: str) -> float:
+def _time_script(name: str, script: str, device: str) -> float:
     """Seconds that a Python script takes in a new process, from its first line to its last.
 
     Raises:
@@ -262,7 +287,7 @@ def _time_script(name: str, script: str) -> float:
     done = subprocess.run(
         [sys.executable, "-c", timed],
         cwd=ROOT,
-        env={**os.environ, **ENVIRONMENT, **PEERS[name].environment},
+        env={**os.environ, **ENVIRONMENTS[device], **PEERS[name].environment},
         capture_output=True,
         text=True,
     )

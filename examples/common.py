@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import builtins
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,14 @@ class Options:
         return dataset if self.max_images is None else dataset.take(self.max_images)
 
 
-def save(figure: Any, name: str) -> Any:
-    """Keep a picture as ``examples/output/NAME.png`` (or ``.gif``) and return it, so that it shows
-    in a notebook."""
+def save(figure: Any, name: str) -> None:
+    """Keep a picture as ``examples/output/NAME.png`` (or ``.gif``); in a notebook, show it, too."""
     OUTPUT.mkdir(exist_ok=True)
     animated = hasattr(figure, "save")
     path = OUTPUT / f"{name}.{'gif' if animated else 'png'}"
     figure.save(path, writer="pillow") if animated else figure.savefig(path)
     print(f"picture: {path}")
-    return figure
+    if hasattr(builtins, "get_ipython"):
+        from IPython.display import display
+
+        display(figure)

@@ -58,7 +58,8 @@ history = model.fit(
 save(minicnn.plot.history(history), "lesson1_dense_history")
 
 # %% [markdown]
-# How good is it on the pictures it has learnt from, and on those it has never seen?
+# How good is it on the pictures it has learnt from, and on those it has never seen? About 96 of a
+# hundred digits are read correctly.
 
 # %%
 for kind, images, labels in (
@@ -90,7 +91,8 @@ print("ten of them:                   ", weights_of(10, (3, 3), input_shape=(28,
 # %% [markdown]
 # ## A convolutional network
 # Three convolutions with 64 kernels each. Pooling halves the picture between them, so that each
-# later kernel sees a larger part of the digit. 112,074 weights.
+# later kernel sees a larger part of the digit. 112,074 weights, and about 99 of a hundred digits of
+# the test are read correctly.
 
 # %%
 model = Sequential()

@@ -73,7 +73,8 @@ def train_and_show(model, name, epochs):
 
 # %% [markdown]
 # ## First: no convolution at all
-# 789,258 weights, plain gradient descent, and every second answer wrong.
+# 789,258 weights and plain gradient descent. Guessing would be right in 10 of a hundred pictures;
+# this is right in 35 to 40.
 
 # %%
 model1 = Sequential(
@@ -91,7 +92,8 @@ train_and_show(model1, "model1", epochs=10)
 # ## Second: one convolution and many weights
 # 4,196,618 weights, nearly all of them between the feature maps and the dense layer. Look at the
 # curves: the training accuracy climbs and climbs while the validation accuracy stands still, and
-# the validation loss turns upwards. The network learns its pictures by heart: it overfits.
+# the validation loss turns upwards. The network learns its pictures by heart: it overfits. It is
+# right in about 55 of a hundred pictures that it has not seen.
 
 # %%
 model2 = Sequential(
@@ -110,7 +112,7 @@ train_and_show(model2, "model2", epochs=10)
 # ## Third: deep, narrow and forgetful
 # Three convolutions with pooling between them, and dropout, which in each training step switches
 # off half of the units before the last layer, so that none can rely on another. 94,890 weights: a
-# forty-fourth of the second network's, and it sees more.
+# forty-fourth of the second network's, and yet it is right in about 70 of a hundred pictures.
 
 # %%
 model3 = Sequential(

@@ -31,6 +31,15 @@ class SymbolicTensor:
     def ndim(self) -> int:
         return len(self.shape)
 
+    def __add__(self, other: Any) -> Any:
+        return _merged("Add", self, other)
+
+    def __sub__(self, other: Any) -> Any:
+        return _merged("Subtract", self, other)
+
+    def __mul__(self, other: Any) -> Any:
+        return _merged("Multiply", self, other)
+
     def __repr__(self) -> str:
         return f"<SymbolicTensor shape={self.shape} dtype={self.dtype} from {self.name!r}>"
 
@@ -39,6 +48,15 @@ class SymbolicTensor:
 
     def __array__(self, *args: Any, **kwargs: Any):
         raise TypeError(f"{self!r} has no value yet: build a Model and call it on an array")
+
+
+def _merged(kind: str, x: SymbolicTensor, y: Any) -> Any:
+    """``x + y`` is the merging layer ``Add()([x, y])``, and so on."""
+    if not isinstance(y, SymbolicTensor):
+        return NotImplemented
+    from minicnn import layers
+
+    return getattr(layers, kind)()([x, y])
 
 
 class Node:

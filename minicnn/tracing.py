@@ -96,7 +96,7 @@ class Trace:
             table.add_column(heading, justify="right" if right else "left")
         for row in self.rows():
             table.add_row(*(Text(cell) for cell in row))
-        console = Console(width=180)
+        console = Console(width=180, force_jupyter=False)  # else an empty box in a notebook
         with console.capture() as captured:
             console.print(table)
         return captured.get()

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from minicnn import random
+from minicnn.backend import clear_session
+
+__all__ = ["clear_session", "normalize", "plot_model", "set_random_seed", "to_categorical"]
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
@@ -88,3 +91,45 @@ def set_random_seed(seed: int) -> None:
     python_random.seed(int(seed))
     # For the user's own np.random.shuffle and the like; the library itself does not use it.
     np.random.seed(int(seed))  # noqa: NPY002
+
+
+def plot_model(model: Any, to_file: str | None = "model.png", **options: Any) -> Any:
+    """Draw a model's flow diagram, as :func:`minicnn.plot.model` does, and save it.
+
+    Args:
+        model: as there.
+        to_file: where to; the ending says whether it is a PNG, an SVG or a PDF. ``None``: nowhere.
+        options: Keras's switches (``show_shapes``, ``show_layer_names``, ``rankdir``, ...). The
+            diagram has shapes and names in any case, so they change nothing.
+
+    Returns:
+        The matplotlib figure, which a notebook shows.
+
+    Raises:
+        TypeError: if an option is not one of Keras's.
+    """
+    from minicnn import plot
+
+    unknown = options.keys() - _OPTIONS_OF_PLOT_MODEL
+    if unknown:
+        raise TypeError(
+            f"plot_model: unknown option {min(unknown)!r}; there are to_file, "
+            f"{', '.join(sorted(_OPTIONS_OF_PLOT_MODEL))}"
+        )
+    figure = plot.model(model)
+    if to_file is not None:
+        figure.savefig(to_file, dpi=options.get("dpi") or "figure")
+    return figure
+
+
+_OPTIONS_OF_PLOT_MODEL = {
+    "show_shapes",
+    "show_dtype",
+    "show_layer_names",
+    "rankdir",
+    "expand_nested",
+    "dpi",
+    "show_layer_activations",
+    "show_trainable",
+    "splines",
+}

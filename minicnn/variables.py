@@ -64,6 +64,10 @@ class Variable:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self.numpy() if dtype is None else self.numpy().astype(dtype)
 
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """A part of the value, as :meth:`numpy` gives it: ``layer.kernel[:, :, 0, 3]``."""
+        return self.numpy()[key]
+
     def assign(self, value: Any) -> None:
         """Overwrite the value in place.
 
@@ -116,11 +120,14 @@ class ParameterVector:
     Attributes:
         value, gradient: the two flat vectors.
         slices: where each variable lies in them, in the order of ``variables``.
+        regularized, constrained: those of the variables that have a penalty, or a constraint.
     """
 
     def __init__(self, variables: Sequence[Variable], ops: ModuleType):
         self.variables = list(variables)
         self.ops = ops
+        self.regularized = [v for v in self.variables if v.regularizer is not None]
+        self.constrained = [v for v in self.variables if v.constraint is not None]
         self.slices: list[slice] = []
         end = 0
         for variable in self.variables:

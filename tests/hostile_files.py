@@ -74,6 +74,8 @@ def hdf5_bytes(arrays=None, spoil=None):
     with h5py.File(memory, "w") as file:
         for path, array in (good_arrays() if arrays is None else arrays).items():
             file[path] = array
+        for group in file.get("layers", {}).values():
+            group["vars"].attrs["name"] = group.name.rpartition("/")[2]
         if spoil is not None:
             spoil(file)
     return memory.getvalue()

@@ -1,12 +1,13 @@
 """Every CUDA file compiles for the GPUs of 2018 to today, without warnings and register spills.
 
-NVIDIA's compiler NVRTC comes as a wheel and needs no GPU: pip install "nvidia-cuda-nvrtc==13.0.*".
+NVIDIA's compiler NVRTC comes as a wheel and needs no GPU: pip install -e '.[nvrtc]'.
 """
 
 import ctypes
 import importlib.util
 import re
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,16 @@ def nvrtc():
             for builtins in path.parent.glob("libnvrtc-builtins.so.*"):
                 ctypes.CDLL(str(builtins), ctypes.RTLD_GLOBAL)
             return ctypes.CDLL(str(path))
-    pytest.skip(f"NVRTC is not installed for {sys.platform}: pip install nvidia-cuda-nvrtc")
+    if sys.platform == "linux" and installed("nvidia-cuda-nvrtc"):
+        pytest.fail(f"nvidia-cuda-nvrtc is installed, but its library is not in {folders}")
+    pytest.skip(f"NVRTC is not installed for {sys.platform}: pip install -e '.[nvrtc]'")
+
+
+def installed(distribution):
+    try:
+        return bool(metadata.version(distribution))
+    except metadata.PackageNotFoundError:
+        return False
 
 
 def compiled(nvrtc, text, options):

@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import hashlib
 import http.server
+import io
 import os
 import socket
 import subprocess
@@ -143,6 +144,15 @@ def test_download_once_and_then_from_the_cache(module, server, folder, files, ca
     assert_is_all(module.load_data(), files)
     assert len(server.requests) == 4
     assert capfd.readouterr().err == ""
+
+
+def test_progress_in_a_notebook_is_a_line_that_changes(server, folder, files, monkeypatch):
+    stream = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
+    monkeypatch.setattr(sys, "stderr", stream)
+    mnist.load_data()
+    bars = stream.getvalue().split("\n")[:-1]
+    assert len(bars) == 4
+    assert all("\r" in bar and "gz" in bar for bar in bars)  # written anew, in its place
 
 
 def test_server_that_does_not_say_how_much_will_come(server, folder, files):

@@ -1,13 +1,17 @@
 """The examples run from top to bottom, on small made-up data in the place of the real."""
 
+import builtins
 import os
 import runpy
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from minicnn import plot
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PICTURES = {
@@ -54,6 +58,25 @@ def test_a_lesson(lesson, data_folder, tmp_path):
     pictures = list((tmp_path / "output").iterdir())
     assert len(pictures) >= PICTURES[lesson]
     assert all(picture.stat().st_size > 1000 for picture in pictures)
+
+
+def test_a_notebook_shows_every_picture_once(tmp_path, monkeypatch):
+    shown = []
+    ipython = types.ModuleType("IPython.display")
+    ipython.display = shown.append
+    monkeypatch.setitem(sys.modules, "IPython.display", ipython)
+    (tmp_path / "common.py").write_text((EXAMPLES / "common.py").read_text("utf-8"), "utf-8")
+    save = runpy.run_path(str(tmp_path / "common.py"))["save"]
+    figure = plot.images(np.zeros((2, 8, 8)))
+    assert save(figure, "script") is None
+    assert shown == []
+    monkeypatch.setattr(builtins, "get_ipython", lambda: None, raising=False)
+    assert save(figure, "notebook") is None  # a value would be shown a second time
+    assert shown == [figure]
+    assert sorted(path.name for path in (tmp_path / "output").iterdir()) == [
+        "notebook.png",
+        "script.png",
+    ]
 
 
 def test_the_quickstart_reads_at_least_97_percent_of_the_digits(tmp_path):

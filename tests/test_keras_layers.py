@@ -70,6 +70,7 @@ FAULTS_OF_KERAS_ON_TORCH = {
 BATCH_NORMS = [name for name in CASES if name.startswith("batch norm")]
 
 
+@pytest.mark.usefixtures("floor")
 @pytest.mark.parametrize(
     ("name", "training"),
     [(name, False) for name in CASES] + [(name, True) for name in BATCH_NORMS],
@@ -101,6 +102,7 @@ def test_outputs_and_gradients(name, training):
     assert error(y, keras.ops.convert_to_numpy(theirs(x, **options))) < 1e-5
 
 
+@pytest.mark.usefixtures("floor")
 @pytest.mark.parametrize("name", BATCH_NORMS)
 def test_moving_statistics(name):
     mine, theirs, _, x = both(CASES[name])
@@ -114,6 +116,7 @@ def test_moving_statistics(name):
     assert error(mine(x), keras.ops.convert_to_numpy(theirs(x))) < 1e-5
 
 
+@pytest.mark.usefixtures("floor")
 def test_frozen_batch_norm():
     case = CASES["batch norm"]
     mine, theirs, _, x = both(case)

@@ -8,7 +8,7 @@ keras = pytest.importorskip("keras")
 import minicnn  # noqa: E402
 from minicnn.utils import set_random_seed  # noqa: E402
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("floor")]
 
 
 def sequential(kit):

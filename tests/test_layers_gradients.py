@@ -8,6 +8,8 @@ from layer_cases import CASES, RANDOM_CASES
 import minicnn
 from minicnn import gradient_check, layers
 
+pytestmark = pytest.mark.usefixtures("floor")
+
 EVERY_CASE = {**CASES, **RANDOM_CASES}
 
 

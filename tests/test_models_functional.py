@@ -5,6 +5,7 @@ import pytest
 
 from minicnn import Input, Model, Sequential, gradient_check, layers, optimizers
 from minicnn.checking import numerical_gradient, relative_error
+from minicnn.models import clone_model
 
 
 def branched():
@@ -59,6 +60,33 @@ def test_inputs_and_outputs_keep_the_form_in_which_they_were_given(rng):
     assert [part.shape for part in several(data)] == [(5, 4), (5, 2)]
     np.testing.assert_array_equal(one({"x": data}), one([data]))
     assert several.output_names == ["h", "y"]
+
+
+def test_dicts_of_inputs_and_outputs(rng):
+    """Their keys name them, whatever the layers are called, and the model is the one of a list."""
+    a, b = Input((3,), name="a"), Input((3,), name="b")
+    difference = layers.Subtract()([a, b])
+    model = Model({"right": b, "left": a}, {"y": layers.Dense(2)(difference), "d": difference})
+    x = {name: rng.normal(size=(5, 3)).astype(np.float32) for name in ("left", "right")}
+    assert (model.input_names, model.output_names) == (["left", "right"], ["d", "y"])
+    assert (list(model.input), list(model.output)) == (["left", "right"], ["d", "y"])
+    for made in (model(x), model.predict(x, verbose=0), model.predict_on_batch(x)):
+        assert list(made) == ["d", "y"]
+        np.testing.assert_array_equal(made["d"], x["left"] - x["right"])
+        assert made["y"].shape == (5, 2)
+    y = {"d": np.zeros((5, 3)), "y": np.ones((5, 2))}
+    model.compile("sgd", {"d": None, "y": "mse"})
+    assert set(model.fit(x, y, verbose=0).history) == {"loss", "y_loss"}
+    copy = clone_model(model)
+    copy.set_weights(model.get_weights())
+    outer = Model([a, b], copy({"left": b, "right": a}))
+    made, swapped = outer.predict([x["left"], x["right"]], verbose=0), [x["right"], x["left"]]
+    np.testing.assert_array_equal(made["y"], model.predict(swapped, verbose=0)["y"])
+    assert Model(a, {"only": a}).predict(x["left"], verbose=0)["only"].shape == (5, 3)
+    with pytest.raises(ValueError, match=r"\['left', 'right'\], got \['a', 'b'\]"):
+        model({"a": x["left"], "b": x["right"]})
+    with pytest.raises(TypeError, match="outputs: the keys of a dict must be str"):
+        Model(a, {1: a})
 
 
 def test_an_intermediate_model_holds_the_very_same_layers(rng):

@@ -7,6 +7,8 @@ from minicnn import Input, Model, gradient_check, layers
 from minicnn.datasets import digits
 from minicnn.utils import set_random_seed
 
+pytestmark = pytest.mark.usefixtures("floor")
+
 
 def block(shape, filters, strides, name):
     """y = relu(x + f(x)), the shortcut a 1x1 convolution where the shape changes."""

@@ -107,6 +107,24 @@ def test_an_odd_row_of_padding_is_at_the_end():
     assert np.reshape(written, (4, 4)).tolist() == [["7", "7", "7", "0"]] * 3 + [["0"] * 4]
 
 
+@pytest.mark.parametrize("largest", [1.0, 100.0, 1e5, 1e10])
+def test_numbers_fit_into_their_pixels(largest, rng):
+    recorder = Recorder()
+    x, W = largest * rng.normal(size=(9, 9)), rng.normal(size=(5, 5))
+    plot.convolution(x, W).save("", writer=recorder)
+    left, middle, right = recorder.figure.axes
+    assert len(left.texts) == (81 if largest <= 100 else 0)
+    assert len(middle.texts) == W.size
+    for axes, n in ((left, 9), (middle, 5), (right, 5)):
+        pixel = axes.transData.transform((1, 1)) - axes.transData.transform((0, 0))
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert len(boxes) in (0, n * n)
+        assert all(box.width < pixel[0] and box.height < abs(pixel[1]) for box in boxes)
+    if largest <= 100:
+        written = [float(text.get_text()) for text in left.texts]
+        np.testing.assert_allclose(written, x.ravel(), rtol=0, atol=0.05 * largest)
+
+
 def test_titles_tell_the_sizes():
     recorder = Recorder()
     plot.convolution(np.zeros((6, 5)), np.ones((3, 2)), 2).save("nothing", writer=recorder)

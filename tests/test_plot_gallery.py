@@ -1,5 +1,7 @@
 """minicnn.plot.images, predictions and misclassified."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -129,6 +131,23 @@ def test_labels_may_be_words():
 def test_a_label_with_dollars_is_no_formula():
     figure = plot.images(numbered(1), ["$x_$"])
     assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_long_labels_stay_above_their_own_picture(rng):
+    names = ["automobile", "airplane", "a rather long class name of many words", "cat"]
+    true, predicted = [0, 0, 2, 3, 2], [0, 1, 2, 2, 1]
+    figure = plot.predictions(rng.random((5, 8, 8)), true, predicted, names, rows=1)
+    assert titles(figure) == [
+        "P: automobile (A: automobile)",
+        "P: airplane\n(A: automobile)",
+        "P: a rather long class name\nof many words\n(A: a rather long class name\nof many words)",
+        "P: a rather long class\nname of many words\n(A: cat)",
+        "P: airplane\n(A: a rather long class\nname of many words)",
+    ]
+    figure.draw_without_rendering()
+    boxes = [axes.title.get_window_extent() for axes in figure.axes]
+    assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+    assert all(box.x0 >= 0 and box.y1 <= figure.bbox.y1 for box in boxes)
 
 
 def test_a_long_label_gets_a_second_line():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minicnn import Sequential, layers, plot
+from minicnn.plot.kernels import BETWEEN
 
 
 def drawn(figure):
@@ -99,7 +100,7 @@ def tile(figure, filter_, channel, kh, kw):
     axes = figure.axes[0]
     y, x = axes.get_yticks()[filter_], axes.get_xticks()[channel]
     picture = axes.images[0].get_array()
-    weight = (axes.get_yticks()[1] - axes.get_yticks()[0] - 1) / kh  # a gap of 1 between tiles
+    weight = (axes.get_yticks()[1] - axes.get_yticks()[0] - BETWEEN) / kh
     rows = np.rint(y + (np.arange(kh) - (kh - 1) / 2) * weight).astype(int)
     columns = np.rint(x + (np.arange(kw) - (kw - 1) / 2) * weight).astype(int)
     return picture[np.ix_(rows, columns)]
@@ -116,8 +117,8 @@ def test_filters_over_other_channels_have_a_row_each_and_a_column_per_channel(rn
             np.testing.assert_array_equal(tile(figure, f, c, 3, 2), kernel[:, :, c, f])
     assert figure.get_suptitle() == "5 filters (rows), 4 channels (columns)"
     gaps = np.ma.getmaskarray(axes.images[0].get_array())
-    assert gaps.all(axis=0).sum() == 3
-    assert gaps.all(axis=1).sum() == 4
+    assert gaps.all(axis=0).sum() == 3 * BETWEEN
+    assert gaps.all(axis=1).sum() == 4 * BETWEEN
 
 
 def test_what_is_left_out_is_said():

@@ -1,5 +1,5 @@
 """Who is compared. Each runs in a process of its own: ``process.py`` starts it and asks,
-``worker.py`` answers, ``like_keras.py`` and ``torch_peer.py`` do the work."""
+``worker.py`` answers, ``like_keras.py``, ``torch_peer.py`` and ``jax_peer.py`` do the work."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 from benchmarks.course import CourseModel
 from benchmarks.sketch import has_convolution
 
+DEVICES = ("cpu", "gpu")
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -17,15 +19,15 @@ class Peer:
 
     Attributes:
         name: on the command line and in the JSON file.
-        family: ``"minicnn"``, ``"keras"``, ``"torch"`` (its usual training loop) or
-            ``"torch-fused"`` (with an argument that few know).
+        family: ``"minicnn"``, ``"keras"``, ``"torch"`` (its usual training loop), ``"torch-fused"``
+            (with an argument that few know) or ``"jax"``.
         column: where the tables show it. Peers that share a column differ in one setting; the
             table shows the faster one.
         mark: what tells it apart there.
         needs: the packages without which it cannot run.
         options: what its class is made with.
         environment: variables of its process. ``"{temporary}"`` stands for a new, empty folder.
-        standard: whether it takes part if nobody is named.
+        standard: the devices on which it takes part if nobody is named.
     """
 
     name: str
@@ -35,7 +37,7 @@ class Peer:
     options: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     mark: str = ""
-    standard: bool = True
+    standard: tuple[str, ...] = DEVICES
 
     @property
     def installed(self) -> bool:
@@ -81,7 +83,7 @@ PEERS = {
         Peer("minicnn", "minicnn", "minicnn", (), {"package": "minicnn"}),
         Peer(
             "minicnn-textbook", "minicnn", "textbook floor", (), {"package": "minicnn"},
-            {"MINICNN_BACKEND": "numpy"}, standard=False,
+            {"MINICNN_BACKEND": "numpy"}, standard=(),
         ),
         _keras("tensorflow", "Keras/TensorFlow"),
         _keras("jax", "Keras/JAX"),
@@ -92,8 +94,22 @@ PEERS = {
         _torch("torch.compile", "compiled", channels_last=True),
         _torch("PyTorch, fused", "fused"),
         _torch("PyTorch, fused", "fused", channels_last=True),
+        Peer("jax", "jax", "JAX", ("jax",), standard=("gpu",)),
     )
 }  # fmt: skip
 
-# For all: a comparison on the CPU, whatever else the machine has, and no chatter.
-ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
+# For all: a comparison on one device, whatever else the machine has, and no chatter.
+ENVIRONMENTS = {
+    "cpu": {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"},
+    "gpu": {
+        "MINICNN_BACKEND": "cupy",
+        "JAX_PLATFORMS": "cuda,cpu",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        # float32 is float32: no TensorFloat-32 in NVIDIA's libraries, nor in XLA's own products.
+        "NVIDIA_TF32_OVERRIDE": "0",
+        "JAX_DEFAULT_MATMUL_PRECISION": "highest",
+        # Nobody takes the whole memory of the GPU for himself.
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    },
+}

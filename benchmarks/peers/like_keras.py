@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import time
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.course import CourseModel
@@ -14,10 +16,22 @@ class LikeKeras:
 
     Args:
         package: ``"minicnn"`` or ``"keras"``. It is imported here.
+        device: ``"cpu"`` or ``"gpu"``.
+
+    Attributes:
+        epoch_seconds: on a GPU, what the last epoch took from its beginning to the end of all that
+            the GPU had to do. minicnn brings the data to the GPU before the first epoch of a
+            ``fit``, which trains for many epochs elsewhere, but for one here.
+
+    Raises:
+        RuntimeError: if there should be a GPU and the library sees none.
     """
 
-    def __init__(self, package: str):
+    def __init__(self, package: str, device: str = "cpu"):
         self.kit = importlib.import_module(package)
+        self.on_gpu, self.epoch_seconds = device == "gpu", None
+        if self.on_gpu:
+            self._wait = _gpu_of(self.backend)
 
     @property
     def backend(self) -> str:
@@ -45,9 +59,50 @@ class LikeKeras:
 
     def fit(self, x: Any, y: Any) -> float:
         """One epoch; returns its mean loss."""
-        history = self.model.fit(x, y, batch_size=self.course.batch_size, epochs=1, verbose=0)
+        options = {"batch_size": self.course.batch_size, "epochs": 1, "verbose": 0}
+        if self.on_gpu:
+            options["callbacks"] = [self._stopwatch()]
+        history = self.model.fit(x, y, **options)
         return float(history.history["loss"][0])
+
+    def _stopwatch(self) -> Any:
+        """A callback that measures the epoch."""
+        peer = self
+
+        class Stopwatch(self.kit.callbacks.Callback):
+            def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+                self.begun = time.perf_counter()
+
+            def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+                peer._wait()
+                peer.epoch_seconds = time.perf_counter() - self.begun
+
+        return Stopwatch()
 
     def predict(self, x: Any) -> Any:
         """Probabilities (n, classes)."""
         return self.model.predict(x, batch_size=self.course.batch_size, verbose=0)
+
+
+def _gpu_of(backend: str) -> Callable[[], Any]:
+    """What waits until a backend's GPU has done all that it was asked for.
+
+    Raises:
+        RuntimeError: if the backend sees no GPU.
+    """
+    if backend == "cupy":
+        from minicnn.backends.cupy import device
+
+        return device.door().synchronize
+    library = importlib.import_module(backend)
+    if backend == "torch":
+        from benchmarks.peers.torch_peer import use_gpu
+
+        use_gpu(library)
+        return library.cuda.synchronize
+    if backend == "jax" and library.default_backend() == "gpu":
+        return lambda: None  # a step is one program: its loss is there when its weights are
+    if backend == "tensorflow" and library.config.list_physical_devices("GPU"):
+        library.config.experimental.enable_tensor_float_32_execution(False)
+        return library.experimental.sync_devices
+    raise RuntimeError(f"{backend} sees no GPU")

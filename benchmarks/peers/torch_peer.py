@@ -19,18 +19,34 @@ class Torch:
         channels_last: whether pictures lie in memory as in Keras, or as PyTorch has them otherwise.
         fused: whether the optimizer is asked to update all weights in one pass. It does not do so
             by itself on a CPU.
+        device: ``"cpu"``, or ``"gpu"``: then its data lie on the GPU, and what is compiled is
+            recorded as CUDA graphs (``mode="reduce-overhead"``).
+
+    Raises:
+        RuntimeError: if there should be a GPU and PyTorch sees none.
     """
 
-    def __init__(self, compiled: bool = False, channels_last: bool = False, fused: bool = False):
+    def __init__(
+        self,
+        compiled: bool = False,
+        channels_last: bool = False,
+        fused: bool = False,
+        device: str = "cpu",
+    ):
         import torch
 
-        self.torch = torch
+        self.torch, self.on_gpu = torch, device == "gpu"
+        if self.on_gpu:
+            use_gpu(torch)
+        self.device = torch.device("cuda" if self.on_gpu else "cpu")
         self.compiled, self.channels_last, self.fused = compiled, channels_last, fused
 
     @property
     def backend(self) -> str:
         """What does the arithmetic."""
-        return "inductor" if self.compiled else "eager"
+        if not self.compiled:
+            return "eager"
+        return "inductor, reduce-overhead" if self.on_gpu else "inductor"
 
     def build(
         self, course: CourseModel, dropout: bool = True, optimizer: str | None = None
@@ -39,10 +55,11 @@ class Torch:
         torch = self.torch
         self.course, self.parts = course, sketch(course, dropout)
         modules = [module for part in self.parts for module in self._modules(part)]
-        self.model = torch.nn.Sequential(*modules)
+        self.model = torch.nn.Sequential(*modules).to(self.device)
         if self.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
-        self.run = torch.compile(self.model) if self.compiled else self.model
+        mode = "reduce-overhead" if self.on_gpu else None
+        self.run = torch.compile(self.model, mode=mode) if self.compiled else self.model
         self.criterion = torch.nn.CrossEntropyLoss()
         weights, fused = self.model.parameters(), {"fused": True} if self.fused else {}
         self.optimizer = {
@@ -96,20 +113,26 @@ class Torch:
     def prepare(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Pictures and labels as tensors (n, c, h, w) and (n,)."""
         torch = self.torch
-        x = torch.from_numpy(x).permute(0, 3, 1, 2)  # a view: its memory is channels last
-        return (x if self.channels_last else x.contiguous()), torch.from_numpy(y)
+        # A view: its memory is channels last.
+        x = torch.from_numpy(x).to(self.device).permute(0, 3, 1, 2)
+        y = torch.from_numpy(y).to(self.device)
+        return (x if self.channels_last else x.contiguous()), y
 
     def fit(self, x: Any, y: Any) -> float:
         """One epoch; returns its mean loss."""
         torch = self.torch
         self.model.train()
-        total = torch.zeros(())
-        for rows in torch.randperm(len(x)).split(self.course.batch_size):
+        total = torch.zeros((), device=self.device)
+        for rows in torch.randperm(len(x), device=self.device).split(self.course.batch_size):
+            if self.compiled and self.on_gpu:
+                torch.compiler.cudagraph_mark_step_begin()
             self.optimizer.zero_grad()
             loss = self.criterion(self.run(self._take(x, rows)), y[rows])
             loss.backward()
             self.optimizer.step()
             total += loss.detach() * len(rows)
+        if self.on_gpu:
+            torch.cuda.synchronize()
         return float(total) / len(x)
 
     def _take(self, x: Any, rows: Any) -> Any:
@@ -122,4 +145,18 @@ class Torch:
         self.model.eval()
         with self.torch.inference_mode():
             parts = [self.run(part).softmax(1) for part in x.split(self.course.batch_size)]
-            return self.torch.cat(parts).numpy()
+            return self.torch.cat(parts).cpu().numpy()
+
+
+def use_gpu(torch: Any) -> None:
+    """Make sure that there is a GPU, that float32 is float32 on it, and that cuDNN tries out which
+    of its algorithms is the fastest.
+
+    Raises:
+        RuntimeError: if PyTorch sees no GPU.
+    """
+    if not torch.cuda.is_available():
+        raise RuntimeError("this PyTorch sees no GPU")
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.benchmark = True

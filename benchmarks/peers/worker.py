@@ -17,6 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from benchmarks.course import MODELS
@@ -27,6 +28,7 @@ CLASSES = {
     "keras": ("benchmarks.peers.like_keras", "LikeKeras"),
     "torch": ("benchmarks.peers.torch_peer", "Torch"),
     "torch-fused": ("benchmarks.peers.torch_peer", "Torch"),
+    "jax": ("benchmarks.peers.jax_peer", "Jax"),
 }
 
 
@@ -47,17 +49,23 @@ class Worker:
     def __init__(self, name: str):
         self.name = name
 
-    def load(self) -> dict[str, Any]:
-        """Import the library."""
+    def load(self, device: str = "cpu") -> dict[str, Any]:
+        """Import the library, for ``"cpu"`` or ``"gpu"``; without a GPU, the latter fails."""
         wanted = PEERS[self.name]
         module, kind = CLASSES[wanted.family]
         peer_class = getattr(importlib.import_module(module), kind)
-        seconds, self.peer = timed(lambda: peer_class(**wanted.options))
+        seconds, self.peer = timed(lambda: peer_class(device=device, **wanted.options))
         return {"seconds": seconds}
 
-    def build(self, model: str, weights: str) -> dict[str, Any]:
-        """Draw and compile a model as its lesson does; then take the weights from a file."""
+    def build(self, model: str, weights: str, batch_size: int | None = None) -> dict[str, Any]:
+        """Draw and compile a model as its lesson does; then take the weights from a file.
+
+        Args:
+            batch_size: for the training; by default the lesson's.
+        """
         self.course = MODELS[model]
+        if batch_size:
+            self.course = replace(self.course, batch_size=batch_size)
         seconds, _ = timed(lambda: self.peer.build(self.course))
         self.peer.set_weights(_read(weights))
         return {"seconds": seconds, "backend": self.peer.backend}
@@ -75,9 +83,10 @@ class Worker:
         return {"seconds": seconds, "loss": loss}
 
     def epoch(self) -> dict[str, Any]:
-        """Train on all data once."""
+        """Train on all data once. On a GPU, the time begins when the data are there."""
         before = _minor_faults()
         seconds, loss = timed(lambda: self.peer.fit(self.x, self.y))
+        seconds = getattr(self.peer, "epoch_seconds", None) or seconds
         faults = None if before is None else _minor_faults() - before
         return {"seconds": seconds, "faults": faults, "loss": loss}
 
@@ -107,19 +116,46 @@ class Worker:
         x, y = self._samples(self.course.batch_size)
         return {"losses": [self.peer.fit(x, y) for _ in range(steps)]}
 
-    def lesson(self, model: str, images: int) -> dict[str, Any]:
+    def lesson(self, model: str, images: int, device: str = "cpu") -> dict[str, Any]:
         """All that comes before the end of a lesson's first epoch: import, data, build, train."""
-        self.load()
+        self.load(device)
         self.course = MODELS[model]
         self.peer.build(self.course)
         x, y = self._samples(images)
         return {"loss": self.peer.fit(x, y)}
 
-    def matmul(self, size: int, seconds: float) -> dict[str, Any]:
+    def matmul(self, size: int, seconds: float, device: str = "cpu") -> dict[str, Any]:
         """The rate of float32 matrix products."""
-        from benchmarks.measure import matmul_rate
+        if device == "gpu":
+            from benchmarks.kernels import matmul_rate
+        else:
+            from benchmarks.measure import matmul_rate
 
         return {"rate": matmul_rate(size, seconds)}
+
+    def gpu(self) -> dict[str, Any]:
+        """Which GPU this is, and its software."""
+        from benchmarks.kernels import gpu_facts
+
+        return gpu_facts()
+
+    def agreement(self, model: str) -> dict[str, Any]:
+        """Whether the GPU computes what the textbook floor does (see ``benchmarks.agreement``)."""
+        from benchmarks.agreement import of_model
+
+        return of_model(MODELS[model], "cupy")
+
+    def masks(self) -> dict[str, Any]:
+        """Whether the GPU drops the units that a CPU drops."""
+        from benchmarks.agreement import same_masks
+
+        return {"same": same_masks("cupy")}
+
+    def kernel(self, name: str, seconds: float) -> dict[str, Any]:
+        """The rate of memory of one kernel of ``benchmarks.kernels``, or of a copy."""
+        from benchmarks.kernels import memory_rate
+
+        return {"rate": memory_rate(name, seconds)}
 
     def _samples(self, count: int, seed: int = 0) -> tuple[Any, Any]:
         from benchmarks.peers.samples import samples

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
@@ -129,6 +130,10 @@ def _pooch() -> ModuleType:
     return pooch
 
 
+def _in_notebook() -> bool:
+    return type(sys.stderr).__module__.startswith("ipykernel")
+
+
 class _ProgressBar:
     """What pooch asks of a progress bar, drawn by rich (terminal, notebook, log file)."""
 
@@ -148,7 +153,10 @@ class _ProgressBar:
             BarColumn(),
             DownloadColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            # In a notebook rich would need ipywidgets. A line that is written anew does as well.
+            console=Console(
+                stderr=True, force_terminal=_in_notebook() or None, force_jupyter=False
+            ),
         )
         self._task = self._progress.add_task(description, total=size)
 

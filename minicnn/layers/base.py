@@ -46,6 +46,7 @@ class Layer(Configurable):
         trainable: whether an optimizer may change the layer's weights. Can be switched later.
         dtype: of the weights and of what the layer computes; ``"float32"`` by default.
         input_shape: the shape of one input without the batch, on the first layer of a Sequential.
+        input_dim: the same for inputs of one axis, as a number.
         activity_regularizer: a penalty on the layer's output, added to the loss.
 
     Attributes:
@@ -57,7 +58,7 @@ class Layer(Configurable):
     """
 
     keras_module = "keras.layers"
-    not_in_config = frozenset({"input_shape"})
+    not_in_config = frozenset({"input_shape", "input_dim"})
     input_rank: int | None = None
     can_skip_input_gradient = False
 
@@ -68,11 +69,14 @@ class Layer(Configurable):
         trainable: bool = True,
         dtype: str | None = None,
         input_shape: Any = None,
+        input_dim: int | None = None,
         activity_regularizer: Any = None,
     ):
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name: expected a str, got {name!r}")
         self.name = name or backend.auto_name(type(self).__name__)
+        if input_dim is not None:
+            input_shape = (input_dim,)
         self.trainable = bool(trainable)
         self.dtype = np.dtype(dtype or backend.floatx()).name
         self.activity_regularizer = regularizers.get(activity_regularizer)
@@ -153,6 +157,21 @@ class Layer(Configurable):
     def non_trainable_weights(self) -> list[Variable]:
         trainable = {id(w) for w in self.trainable_weights}
         return [w for w in self.weights if id(w) not in trainable]
+
+    @property
+    def variables(self) -> list[Variable]:
+        """Keras's other name for :attr:`weights`."""
+        return self.weights
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """Keras's other name for :attr:`trainable_weights`."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """Keras's other name for :attr:`non_trainable_weights`."""
+        return self.non_trainable_weights
 
     def get_weights(self) -> list[np.ndarray]:
         """Copies of all weights, as NumPy arrays, in the order of ``weights``."""

@@ -142,6 +142,11 @@ class Mean(Metric):
             total, count = np.sum(_mean_from(1, w * values)), np.sum(_mean_from(1, w))
         self.add(total=total, count=count)
 
+    def add_mean(self, mean: Any, samples: int) -> None:
+        """Take so many samples into account, of which the mean is known."""
+        mean = as_floating(mean)
+        self.add(total=mean * samples, count=np.full_like(mean, samples, shape=()))
+
     def result(self) -> Any:
         if not self.totals:
             return np.float32(0)

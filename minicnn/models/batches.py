@@ -6,6 +6,7 @@ Everything that can be checked is checked here, before the first step changes a 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -104,7 +105,9 @@ class StreamBatches:
     def __iter__(self) -> Iterator[Batch]:
         source = iter(self.stream)
         try:
+            seen = 0
             for element in source if self.limit is None else islice(source, self.limit):
+                seen += 1
                 parts = element if isinstance(element, tuple) else (element,)
                 if not 1 <= len(parts) <= 3:
                     raise ValueError(
@@ -112,6 +115,13 @@ class StreamBatches:
                         f"(x, y, sample_weight), got a tuple of {len(parts)}"
                     )
                 yield self.unpack(*parts, *(None,) * (3 - len(parts)))
+            least = 1 if self.limit is None else self.limit
+            if seen < least:
+                warnings.warn(
+                    f"x ran out of data: {seen} batches came where {least} were expected; "
+                    "a generator must yield enough for all epochs, a Dataset can repeat()",
+                    stacklevel=2,
+                )
         finally:
             # Leaving early ends the data set's threads; a running generator is the caller's.
             if source is not self.stream and hasattr(source, "close"):
@@ -201,7 +211,7 @@ def _inputs(model: Any, x: Any) -> list[np.ndarray]:
     """An array for every input of the model, which is built now if it was not yet."""
     if x is None:
         raise ValueError("x: expected an array or a data set, got None")
-    names = [tensor.name for tensor in model.inputs] if model.built else ["x"]
+    names = model.input_names if model.built else ["x"]
     arrays = _by_name(x, names, "x")
     samples = len(arrays[0])
     if not samples:

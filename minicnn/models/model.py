@@ -21,9 +21,11 @@ class Model(Saved, Trainer, Layer):
     called on tensors and stand inside another model.
 
     Args:
-        inputs: a tensor made by ``Input``, or a list of them; a tensor from inside another model
-            will do as well.
-        outputs: a tensor, or a list of them. A list makes ``predict`` return a list.
+        inputs: a tensor made by ``Input``, or a list or dict of them; a tensor from inside another
+            model will do as well.
+        outputs: a tensor, or a list or dict of them. A list of several makes ``predict`` return a
+            list; a dict makes it return a dict, and its keys are the names of the outputs then.
+            Tensors in a dict are taken in the alphabetical order of the keys, as in Keras.
         name: how the model is called.
 
     Raises:
@@ -42,20 +44,25 @@ class Model(Saved, Trainer, Layer):
     keras_class = "Functional"
     can_skip_input_gradient = True
     graph: Graph | None
+    # The keys, if the model was drawn with a dict of inputs or outputs.
+    input_keys: list[str] | None = None
+    output_keys: list[str] | None = None
 
     def __init__(
         self, inputs: Any, outputs: Any, *, name: str | None = None, trainable: bool = True
     ):
         super().__init__(name=name or _functional_name(type(self)), trainable=trainable)
         self._init_training()
+        self.input_keys, inputs = _in_order(inputs, "inputs")
+        self.output_keys, outputs = _in_order(outputs, "outputs")
         self._connect(_tensors(inputs, "inputs"), _tensors(outputs, "outputs"))
-        self.gives_list = isinstance(outputs, (list, tuple))
+        self.gives_list = len(self.outputs) > 1 or self.output_keys is not None
         if not trainable:
             self.trainable = False
 
     def _connect(self, inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]) -> None:
         self.graph = Graph(inputs, outputs)
-        self.ops = common_ops(self.graph.layers)
+        self.ops = common_ops(self.graph.layers) or backend.current()
         self.built = True
         self._objective = None  # what was made for another graph is of no use for this one
         self._parameters = None
@@ -78,12 +85,14 @@ class Model(Saved, Trainer, Layer):
     @property
     def input(self) -> Any:
         inputs = self.inputs
+        if self.input_keys is not None:
+            return dict(zip(self.input_keys, inputs, strict=True))
         return inputs[0] if len(inputs) == 1 else inputs
 
     @property
     def output(self) -> Any:
         outputs = self.outputs
-        return outputs if self.gives_list else outputs[0]
+        return self._as_drawn(outputs) if self.gives_list else outputs[0]
 
     @property
     def input_shape(self) -> Any:
@@ -96,9 +105,14 @@ class Model(Saved, Trainer, Layer):
         return shapes if self.gives_list else shapes[0]
 
     @property
+    def input_names(self) -> list[str]:
+        """The names of the input layers, or the keys of the dict of inputs."""
+        return self.input_keys or [tensor.name for tensor in self.inputs]
+
+    @property
     def output_names(self) -> list[str]:
-        """The names of the layers that make the outputs."""
-        return [tensor.name for tensor in self.outputs]
+        """The names of the layers that make the outputs, or the keys of the dict of outputs."""
+        return self.output_keys or [tensor.name for tensor in self.outputs]
 
     @property
     def weights(self) -> list[Variable]:
@@ -140,14 +154,35 @@ class Model(Saved, Trainer, Layer):
         known = ", ".join(layer.name for layer in layers)
         raise ValueError(f"name: {self.name!r} has no layer {name!r}; it has: {known}")
 
-    def summary(self, line_length: int | None = None, print_fn: Any = None) -> None:
+    def summary(
+        self,
+        line_length: int | None = None,
+        *,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+    ) -> None:
         """Print the layers with their output shapes and numbers of weights.
 
         Args:
             line_length: the width of the table in characters; the terminal's by default.
             print_fn: called with the text instead of ``print``.
+            expand_nested: whether the layers of a model within the model get rows of their own.
+            show_trainable: whether a column says which layers learn, "Y" or "N".
         """
-        print_summary(self, line_length, print_fn)
+        print_summary(self, line_length, print_fn, expand_nested, show_trainable)
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """The model's outputs for ``x``, as NumPy arrays: one, or a list or a dict for several
+        outputs, as the model was drawn."""
+        return self._as_drawn(super().predict(x, batch_size, verbose, steps, callbacks))
 
     # -- a model is a layer -------------------------------------------------------------------
 
@@ -156,7 +191,13 @@ class Model(Saved, Trainer, Layer):
             inputs = self._from_dict(inputs)
         if isinstance(inputs, (list, tuple)) and len(inputs) == 1:
             inputs = inputs[0]
-        return super().__call__(inputs, training)
+        return self._as_drawn(super().__call__(inputs, training))
+
+    def _as_drawn(self, outputs: Any) -> Any:
+        """A list of outputs as a dict, if the model was drawn with a dict."""
+        if self.output_keys is None:
+            return outputs
+        return dict(zip(self.output_keys, outputs, strict=True))
 
     def forward(self, x: Any, training: bool) -> tuple[Any, Tape]:
         ys, tape = self.graph.forward(x if isinstance(x, list) else [x], training)
@@ -192,7 +233,7 @@ class Model(Saved, Trainer, Layer):
         return shapes if self.gives_list else shapes[0]
 
     def _from_dict(self, inputs: dict[str, Any]) -> Any:
-        names = [tensor.name for tensor in self.inputs]
+        names = self.input_names
         if set(inputs) != set(names):
             raise ValueError(f"inputs: expected a dict with the keys {names}, got {list(inputs)}")
         return [inputs[name] for name in names]
@@ -229,10 +270,18 @@ def _functional_name(cls: type) -> str | None:
     return backend.auto_name("functional") if cls is Model else None
 
 
+def _in_order(given: Any, argument: str) -> tuple[list[str] | None, Any]:
+    """The keys of a dict and, in the same order, what it holds; other things as they are."""
+    if not isinstance(given, dict):
+        return None, given
+    if not all(isinstance(key, str) for key in given):
+        raise TypeError(f"{argument}: the keys of a dict must be str, got {list(given)}")
+    keys = sorted(given)
+    return keys, [given[key] for key in keys]
+
+
 def _tensors(given: Any, argument: str) -> list[SymbolicTensor]:
     tensors = list(given) if isinstance(given, (list, tuple)) else [given]
-    if isinstance(given, dict):
-        tensors = list(given.values())
     for tensor in tensors:
         if not isinstance(tensor, SymbolicTensor):
             raise TypeError(

@@ -143,11 +143,11 @@ class Objective:
     ) -> None:
         """Take one batch into the running means and the metrics."""
         samples = len(ys[0])
-        self.total.update_state(total, sample_weight=samples)
+        self.total.add_mean(total, samples)
         if len(ys) > 1:
             for tracker, value in zip(self.parts, parts, strict=True):
                 if value is not None:
-                    tracker.update_state(value, sample_weight=samples)
+                    tracker.add_mean(value, samples)
         self.plain.update(self.losses, targets, ys, [None] * len(ys))
         self.weighted.update(self.losses, targets, ys, sample_weights)
 

@@ -54,7 +54,8 @@ class Saved:
         """Read weights from a file into this model.
 
         Args:
-            filepath: a ``.weights.h5`` or ``.keras`` file, or an ``.h5`` file of Keras 2.
+            filepath: a ``.weights.h5`` or ``.keras`` file, or an ``.h5`` file of Keras 2 (of a
+                whole model in it only the weights are read, and a warning says so).
             skip_mismatch: leave layers alone, with a warning, whose weights have other shapes.
             by_name: take the weights of those layers whose names stand in the file, wherever they
                 are; by default the layers must be the same, in the same order.

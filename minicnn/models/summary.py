@@ -2,39 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from minicnn.variables import Variable
 
 
-def print_summary(model: Any, line_length: int | None = None, print_fn: Any = None) -> None:
+def print_summary(
+    model: Any,
+    line_length: int | None = None,
+    print_fn: Any = None,
+    expand_nested: bool = False,
+    show_trainable: bool = False,
+) -> None:
     """Print the layers of a model with their output shapes and numbers of weights.
 
     Args:
         model: built or not.
         line_length: the width of the table in characters; the terminal's by default.
         print_fn: called with the text, if given.
+        expand_nested: whether the layers of a model within the model get rows of their own.
+        show_trainable: whether a column says which layers learn, "Y" or "N".
     """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    branches = model.graph is not None and not _is_chain(model)
+    rows = list(_rows(model, expand_nested))
+    branches = any(owner.graph is not None and not _is_chain(owner) for _, _, owner in rows)
     table = Table()
     for heading in ("Layer (type)", "Output Shape", "Param #"):
         table.add_column(heading, justify="right" if heading == "Param #" else "left")
     if branches:
         table.add_column("Connected to")
-    for layer in model.layers:
+    if show_trainable:
+        table.add_column("Trainable", justify="center")
+    for depth, layer, owner in rows:
         row = [
-            f"{layer.name} ({type(layer).__name__})",
-            _output_shape(layer, model),
+            "    " * (depth - 1) + "  └ " * (depth > 0) + f"{layer.name} ({type(layer).__name__})",
+            _output_shape(layer, owner),
             f"{layer.count_params():,}" if layer.built else "0 (unbuilt)",
         ]
         if branches:
-            row.append(_connections(layer, model) or "-")
+            row.append(_connections(layer, owner) or "-")
+        if show_trainable:
+            row.append("-" if not layer.weights else "Y" if layer.trainable else "N")
         table.add_row(*(Text(cell) for cell in row))  # Text: a name in brackets is no markup
-    console = Console(width=line_length, highlight=False)
+    # In a notebook rich would show an empty box besides.
+    console = Console(width=line_length, highlight=False, force_jupyter=False)
     with console.capture() as captured:
         console.print(f'Model: "{model.name}"', markup=False)
         console.print(table)
@@ -45,6 +60,14 @@ def print_summary(model: Any, line_length: int | None = None, print_fn: Any = No
         ):
             console.print(f" {title}: {_total(weights)}", markup=False)
     (print_fn or print)(captured.get())
+
+
+def _rows(model: Any, expand_nested: bool, depth: int = 0) -> Iterator[tuple[int, Any, Any]]:
+    """(depth, layer, the model that it stands in) of each row."""
+    for layer in model.layers:
+        yield depth, layer, model
+        if expand_nested and hasattr(layer, "layers"):
+            yield from _rows(layer, expand_nested, depth + 1)
 
 
 def _is_chain(model: Any) -> bool:

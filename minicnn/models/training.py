@@ -76,9 +76,8 @@ class Trainer:
         targets, weights = self._on_floor(targets), self._on_floor(weights)
         total, parts, ys = self._loss_and_gradients(x, targets, weights, training=True)
         self.optimizer.apply(self._parameters)
-        for variable in self._parameters.variables:
-            if variable.constraint is not None:
-                variable.value[...] = variable.constraint(variable.value)
+        for variable in self._parameters.constrained:
+            variable.value[...] = variable.constraint(variable.value)
         self.objective.update(total, parts, targets, ys, weights)
 
     def _on_floor(self, arrays: list[Any]) -> list[Any]:
@@ -113,14 +112,11 @@ class Trainer:
         ys = objective.outputs(zs)
         self.graph.backward(dzs, tape, self._needed)
         parameters.end_gradient()
-        for variable in parameters.variables:
-            if variable.regularizer is not None:
-                variable.gradient += variable.regularizer.gradient(variable.value)
-        return total + tape.penalty + self._penalty(), parts, ys
-
-    def _penalty(self) -> Any:
-        """The sum of the regularizers of all trainable weights."""
-        return sum(w.regularizer(w.value) for w in self.trainable_weights if w.regularizer)
+        penalty = tape.penalty
+        for variable in parameters.regularized:
+            variable.gradient += variable.regularizer.gradient(variable.value)
+            penalty = penalty + variable.regularizer(variable.value)
+        return total + penalty, parts, ys
 
     def _test_step(self, x: list[Any], targets: list[Any], weights: list[Any]) -> None:
         """Forward and loss."""
@@ -128,7 +124,9 @@ class Trainer:
         xs = [self.ops.asarray(part, self.dtype) for part in x]
         zs, tape = self.graph.forward(xs, False, self.objective.opened)
         total, parts, _ = self.objective.value_and_gradients(targets, zs, weights)
-        total = total + tape.penalty + self._penalty()
+        # The penalties of weights count here, too, as in Keras.
+        penalties = [w.regularizer(w.value) for w in self.trainable_weights if w.regularizer]
+        total = total + tape.penalty + sum(penalties)
         self.objective.update(total, parts, targets, self.objective.outputs(zs), weights)
 
     def _predict_step(self, x: list[Any]) -> list[Any]:
@@ -169,7 +167,7 @@ class Trainer:
             callbacks: a list of ``minicnn.callbacks``.
             validation_split: this part of the samples is kept for validation: the last ones, taken
                 before any shuffling.
-            validation_data: (x, y), (x, y, sample_weight) or a data set.
+            validation_data: (x, y), (x, y, sample_weight), the same as a list, or a data set.
             shuffle: whether arrays are shuffled anew before each epoch.
             class_weight: a factor for the loss of each class.
             sample_weight: a factor for the loss of each sample.
@@ -196,7 +194,11 @@ class Trainer:
         )  # fmt: skip
         validation = None
         if validation_data is not None:
-            parts = validation_data if isinstance(validation_data, tuple) else (validation_data,)
+            together = isinstance(validation_data, tuple) or (
+                isinstance(validation_data, list)  # of arrays, and not of batches
+                and not any(isinstance(part, tuple) for part in validation_data)
+            )
+            parts = validation_data if together else (validation_data,)
             validation = make_batches(
                 self, *parts, *(None,) * (3 - len(parts)),
                 validation_batch_size or batch_size, validation_steps, "validation_steps",

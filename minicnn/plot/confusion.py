@@ -127,7 +127,7 @@ def shares(counts: np.ndarray, of: bool | str) -> np.ndarray:
 
 def _number(value: float) -> str:
     """Counts as they are; shares with one decimal, but for a plain 0 and 100."""
-    return str(value) if value == int(value) else f"{value:.1f}"
+    return f"{value:.1f}" if value % 100 and isinstance(value, np.floating) else f"{value:.0f}"
 
 
 def _rotation(names: list[str]) -> int:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 # whoever sees no difference between the two colours.
 RIGHT = "#1b7f3b"
 WRONG = "#c8102e"
-# In inches and in points, and how many letters fit above a picture.
-PICTURE_WIDTH, FONT_SIZE, LINE = 1.85, 9, 29
+# In inches and in points, and how many letters fit above a picture, also where they are bold.
+PICTURE_WIDTH, FONT_SIZE, LINE, BOLD_LINE = 1.85, 9, 29, 25
 
 
 def images(
@@ -184,7 +184,10 @@ class _Given:
     def title(self, i: int) -> str:
         """What stands above picture i."""
         predicted, actual = f"P: {self.predicted_names[i]}", f"(A: {self.true_names[i]})"
-        title = predicted + (" " if len(predicted + actual) < LINE else "\n") + actual
+        title = f"{predicted} {actual}"
+        line = LINE if self.predicted[i] == self.true[i] else BOLD_LINE
+        if len(title) > line:
+            title = f"{fill(predicted, line)}\n{fill(actual, line)}"
         return title if self.confidence is None else f"{title}\n{100 * self.confidence[i]:.0f} %"
 
 

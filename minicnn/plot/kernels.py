@@ -17,8 +17,8 @@ NUMBER_SIZE = 8
 # Blue below 0, white at 0, red above. An image filter would smear the gaps between tiles.
 SIGNED = {"cmap": "RdBu_r", "interpolation": "nearest"}
 GREY = "#bbbbbb"
-# How many pixels a weight has in a tile.
-ENLARGED = 8
+# How many pixels a weight has in a tile, and how many are left free between two tiles.
+ENLARGED, BETWEEN = 8, 4
 
 
 def filters(
@@ -92,11 +92,11 @@ def _draw_channels(kernel: np.ndarray, most_channels: int, title: str) -> Figure
     channels = kernel.shape[2]
     kernel = kernel[:, :, :most_channels]
     kh, kw, shown, n = kernel.shape
-    high, wide = kh * ENLARGED + 1, kw * ENLARGED + 1
-    tiles = np.full((n, high, shown, wide), np.nan)  # between the tiles there is a gap of 1
+    high, wide = kh * ENLARGED + BETWEEN, kw * ENLARGED + BETWEEN
+    tiles = np.full((n, high, shown, wide), np.nan)
     enlarged = kernel.transpose(3, 0, 2, 1).repeat(ENLARGED, axis=1).repeat(ENLARGED, axis=3)
-    tiles[:, :-1, :, :-1] = enlarged
-    mosaic = tiles.reshape(n * high, shown * wide)[:-1, :-1]
+    tiles[:, :-BETWEEN, :, :-BETWEEN] = enlarged
+    mosaic = tiles.reshape(n * high, shown * wide)[:-BETWEEN, :-BETWEEN]
 
     width = min(max(9 / shown, 0.5), 1.0)
     size = (shown * width, n * width * kh / kw)
@@ -104,13 +104,13 @@ def _draw_channels(kernel: np.ndarray, most_channels: int, title: str) -> Figure
     title += f"{channels} channels (columns)"
     room = title_height(1, NUMBER_SIZE)
     figure, (axes,) = picture_grid(1, 1, *size, room, COLOUR_BAR, left=0.2, heading=title)
-    axes.set_facecolor(GREY)  # seen in the gaps
     largest = _largest(kernel)
     add_colour_bar(figure, axes.imshow(mosaic, **SIGNED, vmin=-largest, vmax=largest))
-    axes.set_xticks(np.arange(shown) * wide + (wide - 2) / 2, range(shown), fontsize=NUMBER_SIZE)
-    axes.set_yticks(np.arange(n) * high + (high - 2) / 2, range(n), fontsize=NUMBER_SIZE)
+    x, y = (kw * ENLARGED - 1) / 2, (kh * ENLARGED - 1) / 2  # the middle of the first tile
+    axes.set_xticks(x + wide * np.arange(shown), range(shown), fontsize=NUMBER_SIZE)
+    axes.set_yticks(y + high * np.arange(n), range(n), fontsize=NUMBER_SIZE)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
-    axes.spines[:].set(color=GREY)
+    axes.spines[:].set_visible(False)
     return figure
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # Up to that many pixels a side, the numbers are written into them.
 MOST_PIXELS_WITH_NUMBERS = 12
+# The panels' sides in inches, and the smallest and the largest letters in points.
+SIDE, KERNEL_SIDE = 2.8, 1.6
+SMALLEST, LARGEST = 5.5, 12
 PADDING_COLOUR = "#c9dcef"
 EMPTY_COLOUR = "#e4e4e4"
 WINDOW_COLOUR = "#d55e00"
@@ -68,8 +71,8 @@ def convolution(
     left, middle, right = figure.subplots(1, 3, width_ratios=(3, 1.3, 3))
     padded = np.pad(x, borders)
     _draw_image(left, padded, borders)
-    _draw_signed(middle, W)
-    drawn, numbers = _draw_signed(right, y, hidden=True)
+    _draw_signed(middle, W, KERNEL_SIDE)
+    drawn, numbers = _draw_signed(right, y, SIDE, hidden=True)
     h, w = x.shape
     kh, kw = W.shape
     oh, ow = y.shape
@@ -144,11 +147,13 @@ def _draw_image(axes: Axes, padded: np.ndarray, borders: list[shapes.Pair]) -> N
     colours[inside] = grey[inside][..., np.newaxis]
     axes.imshow(colours)
     if max(h, w) <= MOST_PIXELS_WITH_NUMBERS:
-        _write_numbers(axes, padded, lambda i, j: text_colour(colours[i, j]))
+        _write_numbers(axes, padded, SIDE, lambda i, j: text_colour(colours[i, j]))
     _lines_between_pixels(axes, h, w)
 
 
-def _draw_signed(axes: Axes, values: np.ndarray, hidden: bool = False) -> tuple[Any, list[Any]]:
+def _draw_signed(
+    axes: Axes, values: np.ndarray, side: float, hidden: bool = False
+) -> tuple[Any, list[Any]]:
     """Numbers as colours, blue below 0 and red above, and in writing where there are few."""
     from minicnn.plot.display import text_colour
 
@@ -159,21 +164,45 @@ def _draw_signed(axes: Axes, values: np.ndarray, hidden: bool = False) -> tuple[
     texts = []
     if max(h, w) <= MOST_PIXELS_WITH_NUMBERS:
         colours = drawn.to_rgba(values)[..., :3]
-        texts = _write_numbers(axes, values, lambda i, j: text_colour(colours[i, j]))
+        texts = _write_numbers(axes, values, side, lambda i, j: text_colour(colours[i, j]))
     _lines_between_pixels(axes, h, w)
     for text in texts:
         text.set_visible(not hidden)
     return drawn, texts
 
 
-def _write_numbers(axes: Axes, values: np.ndarray, colour: Any) -> list[Any]:
-    size = max(6, 12 - max(values.shape) // 2)
+def _write_numbers(axes: Axes, values: np.ndarray, side: float, colour: Any) -> list[Any]:
+    """The numbers in their pixels; none where there is no room for them.
+
+    Args:
+        side: of the panel, in inches.
+        colour: of the number in row i and column j.
+    """
+    room = 72 * side / max(values.shape)  # points across a pixel
+    numbers = values.ravel()
+    for written in ([f"{x:.3g}" for x in numbers], rounded(numbers, 3), rounded(numbers, 2)):
+        # A digit is 0.64 as wide as the letters are high, and there is some air beside them.
+        size = min(LARGEST, 0.5 * room, room / (0.64 * max(map(len, written)) + 0.3))
+        if size >= SMALLEST:
+            break
+    else:
+        return []
+    style = {"ha": "center", "va": "center", "fontsize": size}
     return [
-        axes.text(
-            j, i, f"{value:.3g}", ha="center", va="center", fontsize=size, color=colour(i, j)
-        )
-        for (i, j), value in np.ndenumerate(values)
-    ]  # fmt: skip
+        axes.text(j, i, text, color=colour(i, j), **style)
+        for (i, j), text in zip(np.ndindex(values.shape), written, strict=True)
+    ]
+
+
+def rounded(values: np.ndarray, digits: int) -> list[str]:
+    """Numbers rounded where the largest one has its last digit.
+
+    >>> rounded(np.array([-2.345, 0.0678, 3.0]), 2), rounded(np.array([12345.6, 7.8]), 2)
+    (['-2.3', '0.1', '3'], ['12346', '8'])
+    """
+    largest = np.abs(values).max()
+    decimals = max(digits - 1 - int(np.floor(np.log10(largest or 1))), 0)
+    return [f"{round(x, decimals) + 0.0:.15g}" for x in values.tolist()]  # -0.0 + 0.0 is 0.0
 
 
 def _lines_between_pixels(axes: Axes, h: int, w: int) -> None:

@@ -94,6 +94,9 @@ class Door:
     def free_bytes(self) -> int:
         return 2**30
 
+    def synchronize(self) -> None:
+        self.forbid_while_recording("somebody waited for the device")
+
     # -- kernels and products -----------------------------------------------------------------
 
     def kernel(self, file: str, name: str, dtype: np.dtype) -> Callable[..., None]:

@@ -7,6 +7,7 @@ import gc
 import hashlib
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ NULL = np.uintp(0)
 
 
 class Cuda:
-    """One GPU, with one stream that everything runs on in order.
+    """One GPU, with one stream that everything runs on in order; copies are fetched on another.
 
     Args:
         index: which GPU; by default CuPy's current one, usually the first.
@@ -31,51 +32,47 @@ class Cuda:
     """
 
     def __init__(self, index: int | None = None):
-        require_gpu()
+        require_gpu(index)
         import cupy
 
         self.cupy = cupy
-        count = cupy.cuda.runtime.getDeviceCount()
-        if index is not None and not 0 <= index < count:
-            raise RuntimeError(
-                f'the backend "cupy:{index}" cannot be used: this machine has {count} GPUs, '
-                "numbered from 0"
-            )
         self.device = cupy.cuda.Device(index)
-        self.device.use()
         self.index = self.device.id
-        # The default stream cannot be captured, and while another one is that waits for it, it may
-        # not be used; so ours does not wait for it.
-        self.stream = cupy.cuda.Stream(non_blocking=True)
-        self.stream.use()
-        try:
-            self._workspace = cupy.empty(WORKSPACE_BYTES, np.uint8)
-            self.cublas = Cublas(load_cublas(), self.stream.ptr, self._workspace.data.ptr)
-        except cupy.cuda.memory.OutOfMemoryError:
-            free, size = cupy.cuda.runtime.memGetInfo()
-            raise RuntimeError(
-                'the backend "cupy" cannot be used: of the GPU\'s memory of '
-                f"{size // 2**20} MiB only {free // 2**20} MiB are free; end other programs that "
-                "use it (nvidia-smi lists them)"
-            ) from None
+        self._thread = threading.local()
+        with self.device:
+            # The default stream cannot be captured, and while another one is that waits for it, it
+            # may not be used; so ours does not wait for it.
+            self.stream = cupy.cuda.Stream(non_blocking=True)
+        self._enter()
+        self._workspace = cupy.empty(WORKSPACE_BYTES, np.uint8)
+        self.cublas = Cublas(load_cublas(), self.stream.ptr, self._workspace.data.ptr)
         self._functions: dict[tuple[str, str, np.dtype], Callable[..., None]] = {}
         self._modules: dict[tuple[str, np.dtype], Any] = {}
         self._staging = Staging(cupy, self.stream)
         self._recording = self._collecting = False
 
+    def _enter(self) -> None:
+        """Let the calling thread use this GPU and this stream: CuPy keeps both by thread."""
+        if not hasattr(self._thread, "entered"):
+            self.device.use()
+            self.stream.use()
+            self._thread.entered = True
+
     # -- arrays -------------------------------------------------------------------------------
 
     def empty(self, shape: Any, dtype: Any) -> Any:
+        self._enter()
         return self.cupy.empty(shape, dtype)
 
     def asarray(self, x: Any, dtype: Any = None) -> Any:
-        self.stream.use()  # the calling thread may be another one
+        self._enter()
         if self._recording and not isinstance(x, self.cupy.ndarray):
             # A graph would copy from that place in the host's memory again and again.
             raise RuntimeError("an array was brought to the device while a step is recorded")
         return self.cupy.asarray(x, dtype=dtype)
 
     def to_numpy(self, x: Any) -> np.ndarray:
+        self._enter()
         return x.get(stream=self.stream) if isinstance(x, self.cupy.ndarray) else np.asarray(x)
 
     def address(self, x: Any) -> int:
@@ -83,16 +80,19 @@ class Cuda:
 
     def upload(self, host: np.ndarray, out: Any) -> None:
         """Copy a NumPy array into an array of the device, without waiting until it is there."""
+        self._enter()
         self._staging.copy(host, out)
 
     def free_bytes(self) -> int:
         """How much of the GPU's memory is free, or kept by CuPy for new arrays."""
+        self._enter()
         free, _ = self.cupy.cuda.runtime.memGetInfo()
         return free + self.cupy.get_default_memory_pool().free_bytes()
 
     # -- kernels ------------------------------------------------------------------------------
 
     def kernel(self, file: str, name: str, dtype: np.dtype) -> Callable[..., None]:
+        self._enter()
         key = (file, name, dtype)
         if key not in self._functions:
             function = self._module(file, dtype).get_function(name)
@@ -186,30 +186,50 @@ class Cuda:
 
 
 class Staging:
-    """Host memory that the GPU can fetch from by itself (pinned), for copies that nobody waits for.
+    """Copies to the GPU that nobody waits for, ahead of need.
+
+    An array is copied into host memory that the GPU can fetch from by itself (pinned), fetched into
+    a buffer on a stream of its own, while the GPU is still busy with earlier steps, and moved from
+    there to its place when its turn comes.
 
     Args:
         cupy: the module.
-        stream: where the copies take their turn.
+        stream: where everything else takes its turn.
         depth: how many copies may be under way; the next one waits for the oldest.
     """
 
     def __init__(self, cupy: Any, stream: Any, depth: int = 4):
         self.cupy, self.stream = cupy, stream
-        self.slots: list[Any] = [None] * depth  # (pinned memory, the event that it has been read)
+        self.fetching = cupy.cuda.Stream(non_blocking=True)
+        self.slots: list[Slot | None] = [None] * depth
         self.turn = 0
 
     def copy(self, host: np.ndarray, out: Any) -> None:
+        size = host.nbytes
+        if size == 0:
+            return
         slot = self.slots[self.turn]
         if slot is not None:
-            slot[1].synchronize()
-        if slot is None or slot[0].size() < host.nbytes:
-            memory = self.cupy.cuda.alloc_pinned_memory(host.nbytes)
-            slot = (memory, self.cupy.cuda.Event(disable_timing=True))
-            self.slots[self.turn] = slot
-        memory, event = slot
-        staged = np.frombuffer(memory, host.dtype, host.size).reshape(host.shape)
+            slot.fetched.synchronize()  # its pinned memory may be written to
+        if slot is None or slot.pinned.size() < size:
+            slot = self.slots[self.turn] = Slot(self.cupy, size)
+            slot.moved.record(self.stream)  # the buffer may be memory that the stream still uses
+        staged = np.frombuffer(slot.pinned, host.dtype, host.size).reshape(host.shape)
         staged[...] = host
-        out.set(staged, stream=self.stream)
-        event.record(self.stream)
+        self.fetching.wait_event(slot.moved)
+        slot.buffer.copy_from_host_async(slot.pinned.ptr, size, self.fetching)
+        slot.fetched.record(self.fetching)
+        self.stream.wait_event(slot.fetched)
+        out.data.copy_from_device_async(slot.buffer, size, self.stream)
+        slot.moved.record(self.stream)
         self.turn = (self.turn + 1) % len(self.slots)
+
+
+class Slot:
+    """What one copy uses: pinned memory, a buffer on the device, and the events that the former has
+    been fetched and the latter moved."""
+
+    def __init__(self, cupy: Any, size: int):
+        self.pinned = cupy.cuda.alloc_pinned_memory(size)
+        self.buffer = cupy.cuda.alloc(size)
+        self.fetched, self.moved = (cupy.cuda.Event(disable_timing=True) for _ in range(2))

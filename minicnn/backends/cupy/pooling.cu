@@ -33,6 +33,11 @@ struct Taps {
 };
 
 template <int V, class Index>
+struct alignas(V * sizeof(Index)) Indices {  // of V channels, moved by one instruction
+    Index at[V];
+};
+
+template <int V, class Index>
 __device__ void maxima(
     const real* __restrict__ x, real* __restrict__ y, Index* __restrict__ argmax, const Images& at) {
     int run = at.c / V;
@@ -42,7 +47,7 @@ __device__ void maxima(
         int row = r * at.sh - at.top, column = q * at.sw - at.left;
         Taps down(row, at.kh, at.h), across(column, at.kw, at.w);
         Pack<V> best;
-        Index tap[V] = {};
+        Indices<V, Index> tap = {};
         for (int v = 0; v < V; v++) best.at[v] = -INFINITE;
         for (int i = down.first; i < down.end; i++)
             for (int j = across.first; j < across.end; j++) {
@@ -51,7 +56,7 @@ __device__ void maxima(
                 for (int v = 0; v < V; v++) {
                     if (value.at[v] > best.at[v]) {  // not >=: an equal one that comes later is not it
                         best.at[v] = value.at[v];
-                        tap[v] = i * at.kw + j;
+                        tap.at[v] = i * at.kw + j;
                     } else if (value.at[v] != value.at[v]) {
                         best.at[v] = value.at[v];  // NaN, which no other is greater than
                     }
@@ -59,7 +64,7 @@ __device__ void maxima(
             }
         wide place = (wide)window * at.c + channel;
         store<V>(y + place, best);
-        for (int v = 0; v < V; v++) argmax[place + v] = tap[v];
+        *reinterpret_cast<Indices<V, Index>*>(argmax + place) = tap;
     }
 }
 
@@ -78,8 +83,9 @@ __device__ void maxima_backward(
                 int tap = (p + at.top - r * at.sh) * at.kw + o + at.left - q * at.sw;
                 wide place = (((wide)n * at.oh + r) * at.ow + q) * at.c + channel;
                 Pack<V> part = load<V>(dy + place);
+                auto first = *reinterpret_cast<const Indices<V, Index>*>(argmax + place);
                 for (int v = 0; v < V; v++)
-                    if ((int)argmax[place + v] == tap) sum.at[v] += part.at[v];
+                    if ((int)first.at[v] == tap) sum.at[v] += part.at[v];
             }
         store<V>(dx + (wide)pixel * at.c + channel, sum);
     }

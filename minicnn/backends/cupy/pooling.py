@@ -28,7 +28,7 @@ def max_pool2d(x: Any, pool_size: Pair, strides: Pair, padding: str = "valid") -
     y = device.empty((n, *windows.count, c), x.dtype)
     index = "uint8" if pool_size[0] * pool_size[1] <= 256 else "uint32"
     argmax = device.empty(y.shape, index)
-    packed = device.packed(c, x, y)
+    packed = device.packed(c, x, y, argmax)
     for block in _blocks(windows, n, c):
         _launch(f"max_pool_{index}", windows, packed, y[block], x[block], y[block], argmax[block])
     return y, argmax
@@ -42,7 +42,7 @@ def max_pool2d_backward(
     windows = Windows.on(x_shape[1:3], pool_size, strides, padding)
     argmax = device.contiguous(argmax)
     dx = device.empty(x_shape, dy.dtype)
-    packed = device.packed(x_shape[3], dy, dx)
+    packed = device.packed(x_shape[3], dy, dx, argmax)
     name = f"max_pool_backward_{argmax.dtype}"
     for block in _blocks(windows, x_shape[0], x_shape[3]):
         _launch(name, windows, packed, dx[block], dy[block], argmax[block], dx[block])

@@ -8,7 +8,7 @@
 //   uniform  u = (bits >> 8) 2^-24           normal  sqrt(-2 log(1 - u)) (cos, sin)(2 pi v)
 //   dropout  keep = (bits >> 8) >= threshold,   y = x scale where keep, else 0
 //
-// Threads.  One for every counter: four numbers.
+// Threads.  One for every counter: four numbers. dropout_backward: one for every number, or for four.
 
 struct Words {
     unsigned at[4];
@@ -82,12 +82,28 @@ extern "C" __global__ void __launch_bounds__(256, 3) normal(
     }
 }
 
+struct alignas(4) Kept {  // four entries of a mask, moved by one instruction
+    bool at[4];
+};
+
+// ``packed``: n is a multiple of 4, and the arrays start where four numbers may be moved at once.
 extern "C" __global__ void __launch_bounds__(256, 3) dropout(
     const real* __restrict__ x, real* __restrict__ y, bool* __restrict__ mask, wide n, word64 seed,
-    word64 ahead, const word64* __restrict__ counter, unsigned threshold, real scale) {
+    word64 ahead, const word64* __restrict__ counter, unsigned threshold, real scale, int packed) {
     word64 step = page(ahead, counter);
     EACH(i, (n + 3) / 4) {
         Words c = words(i, seed, step);
+        if (packed) {
+            Pack<4> pack = load<4>(x + i * 4);
+            Kept kept;
+            for (int lane = 0; lane < 4; lane++) {
+                kept.at[lane] = c.at[lane] >> 8 >= threshold;
+                pack.at[lane] = kept.at[lane] ? pack.at[lane] * scale : 0;
+            }
+            store<4>(y + i * 4, pack);
+            *reinterpret_cast<Kept*>(mask + i * 4) = kept;
+            continue;
+        }
         for (int lane = 0; lane < 4 && i * 4 + lane < n; lane++) {
             wide place = i * 4 + lane;
             bool keep = c.at[lane] >> 8 >= threshold;
@@ -98,8 +114,18 @@ extern "C" __global__ void __launch_bounds__(256, 3) dropout(
 }
 
 extern "C" __global__ void __launch_bounds__(256, 3) dropout_backward(
-    const real* __restrict__ dy, const bool* __restrict__ mask, real* __restrict__ dx, wide n, real scale) {
-    EACH(i, n) dx[i] = mask[i] ? dy[i] * scale : 0;
+    const real* __restrict__ dy, const bool* __restrict__ mask, real* __restrict__ dx, wide n, real scale,
+    int packed) {
+    if (!packed) {
+        EACH(i, n) dx[i] = mask[i] ? dy[i] * scale : 0;
+        return;
+    }
+    EACH(i, n / 4) {
+        Pack<4> pack = load<4>(dy + i * 4);
+        Kept kept = *reinterpret_cast<const Kept*>(mask + i * 4);
+        for (int lane = 0; lane < 4; lane++) pack.at[lane] = kept.at[lane] ? pack.at[lane] * scale : 0;
+        store<4>(dx + i * 4, pack);
+    }
 }
 
 // The mask alone, for one that is smaller than x.

@@ -80,7 +80,8 @@ def dropout(
         _draw("keep", x.dtype, mask.size, [mask], seed, step, threshold)
         return x * mask * _scale(rate), mask
     y = device.empty(shape, x.dtype)
-    _draw("dropout", x.dtype, x.size, [x, y, mask], seed, step, threshold, _scale(rate))
+    packed = device.packed(x.size, x, y, mask)
+    _draw("dropout", x.dtype, x.size, [x, y, mask], seed, step, threshold, _scale(rate), packed)
     return y, mask
 
 
@@ -91,7 +92,11 @@ def dropout_backward(dy: Any, mask: Any, rate: float) -> Any:
     (dy,) = device.ready(dy)
     dx = device.empty(dy.shape, dy.dtype)
     n, mask = dy.size, device.contiguous(mask)
-    KERNELS.each("dropout_backward", dy.dtype, n, dy, mask, dx, np.int64(n), _scale(rate))
+    packed = device.packed(n, dy, mask, dx)
+    KERNELS.each(
+        "dropout_backward", dy.dtype, n // 4 if packed else n,
+        dy, mask, dx, np.int64(n), _scale(rate), packed,
+    )  # fmt: skip
     return dx
 
 

@@ -12,54 +12,44 @@ from minicnn.backends.numba.windows_kernels import as_windows, gather, scatter
 
 
 @kernel
-def forward(
-    worker, workers, gemm, x, W, biases, y, argmax, windows, pools, groups, rows, relu, scratch
-):
-    """y = x correlated with W, plus b; the maximum of each pool, if any; max(y, 0) if ``relu``.
+def forward(worker, workers, gemm, x, W, biases, y, windows, groups, rows, relu, scratch):
+    """y = x correlated with W, plus b; max(y, 0) if ``relu``.
 
     Args:
         x: (n, h, w, c).
         W: (kh * kw * c / groups, f).
         biases: b, once or several times over; or empty.
-        y: (n * oh * ow, f); with pools (n * ph * pw, f).
-        argmax: like y; empty without pools.
+        y: (n * oh * ow, f).
         windows: see ``gather``, as an array.
-        pools: ``(ph, pw, height, width)``, how many there are and their size, as an array.
-        rows: of a tile: windows, or, with pools, rows of pools.
-        scratch: (workers, windows of a tile * (kh * kw * c / groups + f) + 2 * CHUNK).
+        rows: windows of a tile.
+        scratch: (workers, rows * kh * kw * c / groups + CHUNK, or more).
     """
-    windows, pools, mine = as_windows(windows), _as_pools(pools), scratch[worker]
-    if argmax.size:
-        _forward_to_pools(
-            worker, workers, gemm, x, W, biases, y, argmax, windows, pools, groups, rows, relu, mine
-        )
-    else:
-        _forward(worker, workers, gemm, x, W, biases, y, windows, groups, rows, relu, mine)
-
-
-@compiled
-def _as_pools(numbers):
-    return numbers[0], numbers[1], numbers[2], numbers[3]
-
-
-@compiled
-def _forward(worker, workers, gemm, x, W, biases, y, windows, groups, rows, relu, scratch):
+    windows, tile = as_windows(windows), scratch[worker]
     k, f = len(W), W.shape[1] // groups
     c, pixels = x.shape[3] // groups, x.reshape(x.size)
     for start in range(worker * rows, len(y), workers * rows):
         end = min(start + rows, len(y))
-        z, cols = y[start:end], scratch[: (end - start) * k].reshape(end - start, k)
+        z, cols = y[start:end], tile[: (end - start) * k].reshape(end - start, k)
         for group in range(groups):
-            gather(pixels, x.shape[1:], group * c, c, windows, start, end, scratch)
+            gather(pixels, x.shape[1:], group * c, c, windows, start, end, tile)
             of_group = slice(group * f, (group + 1) * f)
             matmul_add(gemm, cols, False, W[:, of_group], False, z[:, of_group], 0)
         finish(z.reshape(z.size), biases, relu)
 
 
-@compiled
-def _forward_to_pools(
+@kernel
+def forward_to_pools(
     worker, workers, gemm, x, W, biases, y, argmax, windows, pools, groups, rows, relu, scratch
 ):
+    """The maximum of each pool of what :func:`forward` computes, and where it was.
+
+    Args:
+        y, argmax: (n * ph * pw, f).
+        pools: ``(ph, pw, height, width)``, how many there are and their size, as an array.
+        rows: rows of pools of a tile.
+        scratch: (workers, windows of a tile * (kh * kw * c / groups + f) + 2 * CHUNK).
+    """
+    windows, pools, scratch = as_windows(windows), _as_pools(pools), scratch[worker]
     k, filters = W.shape
     f = filters // groups
     c, pixels = x.shape[3] // groups, x.reshape(x.size)
@@ -94,6 +84,11 @@ def _forward_to_pools(
         # What a bias adds to all numbers of a pool changes none of its maxima, nor does the ReLU.
         finished = y[first * pw : last * pw]
         finish(finished.reshape(finished.size), biases, relu)
+
+
+@compiled
+def _as_pools(numbers):
+    return numbers[0], numbers[1], numbers[2], numbers[3]
 
 
 @compiled

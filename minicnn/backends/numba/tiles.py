@@ -145,27 +145,41 @@ def gather(
     workers = crew(len(x) * math.prod(windows.count) * k * f // groups // RATE)
     y = empty((len(x), *how.count, f), x.dtype)
     argmax = np.empty((0,) * 4, np.uint8)
-    scratch = how.rows * k
+    operands = (gemm(x.dtype), contiguous(x), contiguous(W).reshape(k, f), repeated(b, x.dtype))
     if pool:
         argmax = empty(y.shape, np.min_scalar_type(math.prod(pool) - 1))
-        scratch = how.lines * pool[0] * windows.count[1] * (k + f)
-    launch_with_blas(
-        kernels.forward,
-        workers,
-        gemm(x.dtype),
-        contiguous(x),
-        contiguous(W).reshape(k, f),
-        np.empty(0, x.dtype) if b is None else np.tile(b, -(-BIASES // f)),
-        y.reshape(-1, f),
-        argmax.reshape(-1, f),
-        how.windows,
-        how.pools,
-        groups,
-        how.lines if pool else how.rows,
-        relu,
-        empty((workers, scratch + 2 * kernels.CHUNK), x.dtype),
-    )
+        size = how.lines * pool[0] * windows.count[1] * (k + f) + 2 * kernels.CHUNK
+        launch_with_blas(
+            kernels.forward_to_pools,
+            workers,
+            *operands,
+            y.reshape(-1, f),
+            argmax.reshape(-1, f),
+            how.windows,
+            how.pools,
+            groups,
+            how.lines,
+            relu,
+            empty((workers, size), x.dtype),
+        )
+    else:
+        launch_with_blas(
+            kernels.forward,
+            workers,
+            *operands,
+            y.reshape(-1, f),
+            how.windows,
+            groups,
+            how.rows,
+            relu,
+            empty((workers, how.rows * k + kernels.CHUNK), x.dtype),
+        )
     return y, argmax
+
+
+def repeated(b: np.ndarray | None, dtype: np.dtype) -> np.ndarray:
+    """The bias, several times over if it is short; empty where there is none."""
+    return np.empty(0, dtype) if b is None else np.tile(b, -(-BIASES // len(b)))
 
 
 def scatter_and_sum(

@@ -52,7 +52,7 @@ def forward(worker, workers, gemm, x, U, biases, y, numbers, relu, scratch):
         gemm: the address of the matrix product.
         x, y: (n, h, w, c), (n, oh, ow, f).
         U: from :func:`transform_kernel`.
-        biases: b, or empty.
+        biases: b, once or several times over; or empty.
         numbers: ``(m, top, left, images of a block)``.
         scratch: (workers, space for V, M and one tile).
     """
