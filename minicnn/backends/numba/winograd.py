@@ -30,7 +30,6 @@ from minicnn.backends.numba.tiles import repeated
 from minicnn.backends.numpy.windows import Windows
 
 kernels = Kernels("winograd_kernels")
-sums_of = Kernels("conv_kernels")
 
 SIDES = (3, 4)
 # Loops over channels take 16 at a time.
@@ -122,10 +121,9 @@ def backward(
         _numbers(windows, m, images),
         _scratch(workers, images, c, f, windows, m, dtype),
     )
-    total, dW = empty((size + f,), dtype), empty(W.shape, dtype)
-    launch(sums_of.add_parts, crew(total.size // 2), sums, total)
-    launch(kernels.transform_gradient, crew(size // 4), total[:size], dW.reshape(-1), m)
-    return (dx if input_gradient else None), dW, total[size:]
+    dW = empty(W.shape, dtype)
+    launch(kernels.transform_gradient, crew(parts * size // 4), sums, dW.reshape(-1), m)
+    return (dx if input_gradient else None), dW, sums[:, size:].sum(axis=0)
 
 
 def _transformed(W: np.ndarray, m: int) -> np.ndarray:

@@ -127,14 +127,27 @@ def backward(worker, workers, gemm, dy, x, U_T, dx, sums, numbers, scratch):
 
 
 @kernel
-def transform_gradient(worker, workers, dU, dW, m):
-    """dW = G^T dU G for every channel and filter."""
-    size = dW.size // 9
-    start, n = _share(size, worker, workers)
-    if m == 3:
-        positions_to_kernel_3(dW, start, 3 * size, size, dU, start, 5 * size, size, n)
-    else:
-        positions_to_kernel_4(dW, start, 3 * size, size, dU, start, 6 * size, size, n)
+def transform_gradient(worker, workers, sums, dW, m):
+    """dW = G^T dU G for every channel and filter, where dU is the sum of the rows of ``sums``."""
+    size, p = dW.size // 9, (m + 2) ** 2
+    start, share = _share(size, worker, workers)
+    dU = sums[0]
+    for first in range(start, start + share, SOME):
+        n = min(SOME, start + share - first)
+        for part in range(1, len(sums)):
+            for k in range(p):
+                total = dU[k * size + first : k * size + first + n]
+                more = sums[part, k * size + first : k * size + first + n]
+                for i in range(n):
+                    total[i] += more[i]
+        if m == 3:
+            positions_to_kernel_3(dW, first, 3 * size, size, dU, first, 5 * size, size, n)
+        else:
+            positions_to_kernel_4(dW, first, 3 * size, size, dU, first, 6 * size, size, n)
+
+
+# So many channels times filters are summed up and brought back at a time, within a core's cache.
+SOME = 1024
 
 
 # -- between images and positions. A tile that reaches over a border goes through a copy. --------
