@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ from benchmarks.peers import DEVICES
 from benchmarks.peers.torch_peer import use_gpu
 
 PAGE = Path(__file__).parent / "README.md"
+# Threads of the side before wait for more work for a while, and keep the cores busy with that.
+PAUSE = 0.1
 FLOORS = {"cpu": ("numpy", "numba"), "gpu": ("cupy",)}
 
 
@@ -126,6 +129,8 @@ def measure(
                     wait = _synchronize(side)
                     times[side].append(kernels.turn(calls[side][call], wait, seconds))
                 else:
+                    time.sleep(PAUSE if seconds else 0)
+                    calls[side][call]()
                     times[side].append(min(repeat(calls[side][call], seconds)))
         outcome["calls"][call] = {
             "times": times,

@@ -4,15 +4,21 @@
 """
 
 import argparse
+import faulthandler
+import functools
 import json
 import os
+import pathlib
 import random
 import tempfile
 import time
 
+import make_keras_files
+import numpy as np
 from hostile_files import good_config, hdf5_bytes, keras_file, watched
 
-KINDS = ("weights", "archive", "configuration")
+KINDS = ("weights", "archive", "configuration", "old weights", "backup")
+OLD = pathlib.Path(__file__).parent / "keras_files" / "sequential-2.15.0.h5"
 
 
 def break_bytes(data, rng):
@@ -36,6 +42,30 @@ def break_text(text, rng):
     return bytes(data)
 
 
+@functools.cache
+def backup():
+    """A model, and the file that a training of it leaves when it is interrupted."""
+    import minicnn
+    from minicnn.models import model_from_json
+
+    model = model_from_json(json.dumps(good_config(compiled=False)))
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    x, y = np.zeros((12, 6, 6, 2), np.float32), np.zeros(12, int)
+
+    class Stop(minicnn.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                raise KeyboardInterrupt
+
+    with tempfile.TemporaryDirectory() as folder:
+        keep = minicnn.callbacks.BackupAndRestore(folder, save_freq=1)
+        watch = minicnn.callbacks.EarlyStopping("loss", restore_best_weights=True)
+        try:
+            model.fit(x, y, batch_size=4, verbose=0, callbacks=[watch, keep, Stop()])
+        except KeyboardInterrupt:
+            return model, keep.path.read_bytes()
+
+
 def fuzz(folder, kind, seed):
     """Make one broken file and load it; whether it was refused."""
     from minicnn.models import load_model, model_from_json
@@ -47,6 +77,21 @@ def fuzz(folder, kind, seed):
         with open(path, "wb") as file:
             file.write(break_bytes(hdf5_bytes(), rng))
         load = model_from_json(json.dumps(good_config(compiled=False))).load_weights
+    elif kind == "old weights":
+        import minicnn
+
+        path = os.path.join(folder, "m.h5")
+        with open(path, "wb") as file:
+            file.write(break_bytes(OLD.read_bytes(), rng))
+        load = make_keras_files.sequential(minicnn).load_weights
+    elif kind == "backup":
+        from minicnn.saving import training_state
+
+        model, data = backup()
+        path = os.path.join(folder, "latest.weights.h5")
+        with open(path, "wb") as file:
+            file.write(break_bytes(data, rng))
+        load = functools.partial(training_state.load, model=model)
     elif kind == "archive":
         with open(keras_file(path), "rb") as file:
             data = break_bytes(file.read(), rng)
@@ -74,12 +119,15 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         while time.time() < end:
             for kind in KINDS:
+                # What takes so long is stuck, perhaps in C: the file stays in the folder.
+                faulthandler.dump_traceback_later(120, exit=True)
                 try:
                     refused[kind] += fuzz(folder, kind, seed)
                 except BaseException:
                     print(f"kind {kind!r}, seed {seed}")
                     raise
             seed += 1
+        faulthandler.cancel_dump_traceback_later()
     print(f"{seed - options.seed} files of each kind, refused: {refused}")
 
 

@@ -6,6 +6,11 @@ The files there were made in fresh virtual environments, with JAX as the backend
     pip install "keras==3.5.0" jax "numpy<2.2"
     pip install "keras==3.10.0" jax
     KERAS_BACKEND=jax python tests/make_keras_files.py
+
+and those of Keras 2, of which only the ``.h5`` files are kept, by
+
+    pip install "tensorflow-cpu==2.15.*"
+    python tests/make_keras_files.py
 """
 
 import pathlib
@@ -66,8 +71,10 @@ def main():
         model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
         model.train_on_batch(x, y)
         name = f"{build.__name__}-{keras.__version__}"
-        model.save(FOLDER / f"{name}.keras")
-        if build is sequential:
+        is_old = keras.__version__.startswith("2.")
+        if not is_old:
+            model.save(FOLDER / f"{name}.keras")
+        if is_old or build is sequential:
             model.save(FOLDER / f"{name}.h5")
         predictions = np.asarray(model(x))
         model.train_on_batch(x, y)

@@ -2,7 +2,6 @@
 
 import os
 import random
-import signal
 import subprocess
 import sys
 
@@ -11,6 +10,7 @@ import pytest
 
 from minicnn import Input, Sequential, backend, callbacks, layers
 from minicnn.data import Dataset
+from minicnn.models import load_model
 from minicnn.utils import set_random_seed
 
 SHAPE, SAMPLES, BATCH = (6, 6, 1), 30, 4  # 8 steps an epoch
@@ -79,11 +79,23 @@ def everything(net):
     return [n.tobytes() for n in numbers], net.optimizer.iterations, steps
 
 
+@pytest.fixture(params=["numpy", "numba"])
+def floor(request):
+    """The textbook, and the compiled floor."""
+    if request.param == "numba":
+        pytest.importorskip("numba")
+    before = backend.name()
+    backend.use(request.param)
+    yield request.param
+    backend.use(before)
+
+
 @pytest.mark.parametrize("data", ["arrays", "dataset"])
 @pytest.mark.parametrize("save_freq", ["epoch", 1, 3])
 @pytest.mark.parametrize("stop_at", [1, 8, 9, 15])
-def test_interrupted_and_taken_up(data, save_freq, stop_at, tmp_path):
+def test_interrupted_and_taken_up(floor, data, save_freq, stop_at, tmp_path):
     whole = train(None, data=data)
+    assert whole.ops.__name__.endswith(floor)
     assert train(tmp_path / "b", stop_at, save_freq=save_freq, data=data) is None
     resumed = train(tmp_path / "b", save_freq=save_freq, data=data)
     assert everything(resumed) == everything(whole)
@@ -91,23 +103,6 @@ def test_interrupted_and_taken_up(data, save_freq, stop_at, tmp_path):
     for name, values in whole.seen.items():
         assert resumed.seen[name][-1] == values[-1]
     assert not list(tmp_path.iterdir())
-
-
-@pytest.fixture
-def compiled_floor():
-    pytest.importorskip("numba")
-    before = backend.name()
-    backend.use("numba")
-    yield
-    backend.use(before)
-
-
-@pytest.mark.usefixtures("compiled_floor")
-def test_on_the_compiled_floor(tmp_path):
-    whole = train(None)
-    assert whole.ops.__name__.endswith("numba")
-    assert train(tmp_path, 9, save_freq=2) is None
-    assert everything(train(tmp_path, save_freq=2)) == everything(whole)
 
 
 def test_interrupted_again_and_again(tmp_path):
@@ -239,32 +234,70 @@ def test_a_model_that_the_data_build(tmp_path):
         unbuilt.fit(x, y, verbose=0, callbacks=[callbacks.BackupAndRestore(tmp_path)])
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX")
-def test_a_process_that_is_killed(tmp_path):
-    """Two processes, one of them killed; another program altogether compares."""
-    program = f"""
-import sys
-sys.path.insert(0, {os.path.dirname(__file__)!r})
+def test_a_checkpoint_of_a_whole_model(floor, tmp_path):
+    """Without a backup: the last ``.keras`` file, and the epoch from its name."""
+    whole = train(None)
+    save = callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
+    assert train(None, stop_at=15, more=lambda: [save]) is None  # in the middle of the third epoch
+    path = max(tmp_path.iterdir())
+    assert path.name == "2.keras"
+    resumed = load_model(path)
+    x, y = arrays()
+    resumed.fit(x, y, batch_size=BATCH, epochs=4, initial_epoch=2, validation_split=0.2, verbose=0)
+    assert everything(resumed) == everything(whole)
+
+
+PROGRAM = """
+import hashlib, os, random, signal, sys, time
+sys.path.insert(0, {tests!r})
 import test_callbacks_backup as t
 from minicnn import callbacks
-import os, signal
-class Kill(callbacks.Callback):
+
+class Tell(callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
-        if self.model.optimizer.iterations == 11 and sys.argv[1] == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-net = t.train({str(tmp_path)!r}, save_freq=2, more=lambda: [Kill()])
-import hashlib
-print(hashlib.sha256(repr(t.everything(net)).encode()).hexdigest())
+        os.write(writer, b".")
+
+def digest(net):
+    assert net.ops.__name__.endswith(os.environ["MINICNN_BACKEND"])
+    return hashlib.sha256(repr(t.everything(net)).encode()).hexdigest()
+
+rng, kills = random.Random({seed}), 0
+while True:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        print(digest(t.train({folder!r}, save_freq=1, more=lambda: [Tell()])), flush=True)
+        os._exit(0)
+    os.close(writer)
+    steps = rng.randint(2, 8)
+    while steps > 0 and (done := os.read(reader, steps)):
+        steps -= len(done)
+    time.sleep(rng.uniform(0, 0.02))  # in a step, in the writing of the file, or between the two
+    os.kill(child, signal.SIGKILL)
+    os.close(reader)
+    if os.waitpid(child, 0)[1] != signal.SIGKILL:
+        break
+    kills += 1
+print(kills)
+print(digest(t.train(None)))
 """
 
-    def run(argument):
-        return subprocess.run(
-            [sys.executable, "-c", program, argument], capture_output=True, text=True
-        )
 
-    assert run("kill").returncode == -signal.SIGKILL
-    assert [path.name for path in tmp_path.iterdir()] == ["latest.weights.h5"]
-    resumed = run("go on")
-    assert resumed.returncode == 0, resumed.stderr
-    assert not tmp_path.exists()
-    assert run("whole").stdout == resumed.stdout
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_process_that_is_killed_at_random_moments(backend, seed, tmp_path):
+    """Again and again, and each time a new process takes it up: the same bits in the end."""
+    pytest.importorskip(backend)
+    program = PROGRAM.format(tests=os.path.dirname(__file__), seed=seed, folder=str(tmp_path / "b"))
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MINICNN_BACKEND": backend},
+    )
+    assert done.returncode == 0, done.stderr
+    resumed, kills, whole = done.stdout.split()
+    assert int(kills) >= 2
+    assert resumed == whole
+    assert not list(tmp_path.iterdir())

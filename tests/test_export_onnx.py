@@ -1,17 +1,23 @@
 """Exported models run in onnxruntime and predict the same."""
 
 import builtins
+import runpy
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from layer_cases import CASES, RANDOM_CASES
+from test_models_residual import residual_network
 
 import minicnn
+from benchmarks import course
 from minicnn import Input, Model, Sequential, activations, layers
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def session(path):
@@ -190,41 +196,92 @@ def test_the_door(rng, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
 
 
-def lesson_models():
-    conv, pool = layers.Conv2D, layers.MaxPooling2D
-    yield (
-        "dense",
-        (28, 28),
-        [layers.Flatten(), layers.Dense(30, "relu"), layers.Dense(10, "softmax")],
-    )
-    yield "convnet", (28, 28, 1), [
-        conv(64, 3, activation="relu"), pool(), conv(64, 3, activation="relu"), pool(),
-        conv(64, 3, activation="relu"), layers.Flatten(), layers.Dense(64, "relu"),
-        layers.Dense(10, "softmax"),
-    ]  # fmt: skip
-    yield "lenet", (28, 28, 1), [
-        conv(6, 5, padding="same", activation="relu"), pool(2, 2), conv(16, 5, activation="relu"),
-        pool(2, 2), layers.Flatten(), layers.Dense(10, "softmax"),
-    ]  # fmt: skip
-    yield "overfitting", (32, 32, 3), [
-        conv(32, 3, padding="same", activation="relu"), pool(), layers.Dropout(0.5),
-        layers.Flatten(), layers.Dense(64, "sigmoid"), layers.Dense(10, "softmax"),
-    ]  # fmt: skip
-    yield "alexnet", (32, 32, 3), [
-        conv(48, 3, padding="same", activation="relu"), pool(3), conv(64, 3, padding="same"),
-        layers.BatchNormalization(), layers.ReLU(), pool(3), layers.Flatten(),
-        layers.Dense(64, "relu"), layers.Dropout(0.5), layers.Dense(10, "softmax"),
-    ]  # fmt: skip
+def test_dicts_of_inputs_and_outputs_give_their_names(rng, tmp_path):
+    a, b = Input((4,), name="a"), Input((4,), name="b")
+    h = layers.Subtract()([a, b])
+    model = Model({"second": a, "first": b}, {"y": layers.Dense(2)(h), "x": h})
+    x = {name: rng.normal(size=(3, 4)).astype(np.float32) for name in ("first", "second")}
+    model.export(tmp_path / "m.onnx")
+    opened = session(tmp_path / "m.onnx")
+    names = [one.name for one in opened.get_outputs()]
+    for name, made in zip(names, opened.run(None, x), strict=True):
+        assert np.abs(made - model.predict(x, verbose=0)[name]).max() < 1e-5
+    assert names == ["x", "y"]
 
 
-@pytest.mark.parametrize(
-    ("name", "shape", "chain"), list(lesson_models()), ids=lambda p: str(p)[:9]
-)
-def test_lesson_models(name, shape, chain, rng, tmp_path):
+# -- the models of the course -----------------------------------------------------------------
+
+
+def check_course_model(model, rng, path):
+    """Batches of any size; dropout is gone, and of batch normalization what is to be kept."""
+    shapes = [tensor.shape for tensor in model.inputs]
+    chain = [one for one in model.all_layers() if not isinstance(one, Model)]
+    normalizations = sum(isinstance(one, layers.BatchNormalization) for one in chain)
+    for fold in (True, False) if normalizations else (True,):
+        model.export(path, fold_batch_norm=fold)
+        onnx.checker.check_model(str(path), full_check=True)
+        opened = session(path)
+        for batch in (1, 7):
+            xs = [rng.uniform(size=(batch, *shape[1:])).astype(np.float32) for shape in shapes]
+            made = opened.run(None, {one.name: x for one, x in zip(model.inputs, xs, strict=True)})
+            predicted = model.predict_on_batch(xs if len(xs) > 1 else xs[0])
+            expected = predicted if isinstance(predicted, list) else [predicted]
+            for a, b in zip(made, expected, strict=True):
+                assert a.shape == b.shape
+                assert np.abs(a - b).max() < 1e-5
+        graph = onnx.load(path).graph
+        assert graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+        kinds = [node.op_type for node in graph.node]
+        assert not [kind for kind in kinds if kind == "Dropout" or "Random" in kind]
+        assert kinds.count("BatchNormalization") == (0 if fold else normalizations)
+
+
+@pytest.mark.parametrize("name", course.MODELS)
+def test_course_models(name, rng, tmp_path):
     minicnn.utils.set_random_seed(1)
-    model = Sequential([Input(shape), *chain], name=name)
-    x = rng.uniform(size=(2, *shape)).astype(np.float32)
-    check(model, [x], tmp_path / "m.onnx")
+    described = course.MODELS[name]
+    model = described.build(minicnn)
+    assert model.count_params() == described.weights
+    # One step, so that no bias is zero.
+    model.compile(described.optimizer, "sparse_categorical_crossentropy")
+    x = rng.uniform(size=(8, *described.input_shape)).astype(np.float32)
+    model.train_on_batch(x, np.arange(8))
+    check_course_model(model, rng, tmp_path / "m.onnx")
+
+
+def test_the_residual_network_of_the_course(rng, tmp_path):
+    minicnn.utils.set_random_seed(1)
+    model = residual_network(8)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(rng.uniform(size=(16, 8, 8, 1)), np.arange(16) % 10, batch_size=4, verbose=0)
+    check_course_model(model, rng, tmp_path / "m.onnx")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lesson", sorted(path.stem for path in EXAMPLES.glob("lesson*.py")))
+def test_all_that_a_lesson_trains(lesson, rng, tmp_path, monkeypatch):
+    for name, shape in (("mnist", (28, 28)), ("cifar10", (32, 32, 3))):
+        x = rng.integers(0, 256, (130, *shape), np.uint8)
+        y = (np.arange(130) % 10).astype(np.uint8)
+        np.savez(tmp_path / f"{name}.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    for script in ("common.py", f"{lesson}.py"):
+        (tmp_path / script).write_text((EXAMPLES / script).read_text(encoding="utf-8"), "utf-8")
+    trained = {}
+    original = Model.fit
+
+    def fit(model, *args, **kwargs):
+        trained[id(model)] = model
+        return original(model, *args, **kwargs)
+
+    monkeypatch.setattr(Model, "fit", fit)
+    monkeypatch.setenv("MINICNN_DATA", str(tmp_path))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [lesson, "--epochs", "1", "--images", "130"])
+    runpy.run_path(str(tmp_path / f"{lesson}.py"), run_name="__main__")
+    assert trained
+    for model in trained.values():
+        check_course_model(model, rng, tmp_path / "m.onnx")
 
 
 # -- what cannot be ---------------------------------------------------------------------------

@@ -6,12 +6,14 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from minicnn import Input, Sequential, layers, models
+from minicnn import Input, Sequential, backend, layers, models
 from minicnn.saving import atomic
 
 
@@ -102,8 +104,66 @@ except OSError as error:
     assert os.listdir(tmp_path) == ["m.keras"]
 
 
+def test_an_exception_while_a_model_is_written(tmp_path, monkeypatch):
+    model = small_model()
+    model.save(tmp_path / "m.keras")
+    model.save_weights(tmp_path / "m.weights.h5")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    model.set_weights([w + 1 for w in model.get_weights()])
+
+    def fail(descriptor):
+        raise OSError(5, "the disk is broken")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    for save, name in ((model.save, "m.keras"), (model.save_weights, "m.weights.h5")):
+        with pytest.raises(OSError, match="the disk is broken"):
+            save(tmp_path / name)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_a_folder_that_is_read_only():
+    """Nobody but root may write there, so that root must become somebody else."""
+    model, nobody = small_model(), 65534
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name, "m.keras")
+        model.save(path)
+        before = path.read_bytes()
+        os.chmod(name, 0o555)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(nobody)
+        try:
+            for target in (path, path.with_name("new.keras")):
+                with pytest.raises(PermissionError, match=name):
+                    model.save(target)
+        finally:
+            os.seteuid(user)
+            os.chmod(name, 0o755)
+        assert os.listdir(name) == ["m.keras"]
+        assert path.read_bytes() == before
+
+
+def test_without_locks_as_on_windows(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic, "fcntl", None)
+    path = tmp_path / "m.keras"
+    (tmp_path / ".m.keras.0123abcd.tmp").write_bytes(b"of a killed process")
+    for _ in range(2):
+        model = small_model()
+        model.save(path)
+        assert os.listdir(tmp_path) == ["m.keras"]
+        loaded = models.load_model(path)
+        assert all(map(np.array_equal, loaded.get_weights(), model.get_weights()))
+    with pytest.raises(KeyboardInterrupt), atomic.replacing(path) as file:
+        file.write(b"new")
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == ["m.keras"]
+    assert models.load_model(path).get_config() == model.get_config()
+
+
 def saving_again_and_again(path, pipe):
     """Trains and saves after each step; says so when a file is there. Never returns."""
+    backend.use("numpy")  # threads of compiled kernels do not survive a fork
     model = small_model()
     x, y = np.ones((2, 3), np.float32), np.ones((2, 1), np.float32)
     while True:
@@ -137,7 +197,7 @@ def kill_at_random_moments(folder, times):
         assert models.load_model(path).optimizer.iterations in (done, done + 1)
         others = [name for name in os.listdir(folder) if name != "m.keras"]
         assert len(others) <= 1
-        atomic.clear_leftovers(path)
+        models.load_model(path).save(path)  # as the next process does
         assert os.listdir(folder) == ["m.keras"]
 
 

@@ -3,10 +3,13 @@
 import json
 import os
 import struct
+import sys
+import time
 import zipfile
 
+import numpy as np
 import pytest
-from hostile_files import good_config, hdf5_bytes, keras_file, refused, watched
+from hostile_files import good_config, hdf5_bytes, keras_file, peak_memory, refused, watched
 
 from minicnn.models import load_model
 
@@ -24,6 +27,28 @@ def test_the_good_file_is_good(path):
         model = load_model(path)
     assert model.name == "net"
     assert model.optimizer.iterations == 0
+
+
+def test_the_watch_is_awake(tmp_path):
+    """What the other tests rely on: too much time, memory, a file and a module are noticed."""
+
+    def slow():
+        end = time.process_time() + 1.1
+        while time.process_time() < end:
+            pass
+
+    actions = [
+        slow,
+        lambda: (tmp_path / "new").write_bytes(b""),
+        lambda: sys.modules.setdefault("a_new_module", sys),
+        lambda: eval("1"),
+    ]
+    if peak_memory():
+        actions.append(lambda: np.ones(300 * 2**20, np.uint8))
+    for action in actions:
+        with pytest.raises(AssertionError), watched(tmp_path):
+            action()
+    del sys.modules["a_new_module"]
 
 
 # -- the file and the archive -----------------------------------------------------------------

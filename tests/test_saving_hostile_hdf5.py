@@ -1,7 +1,9 @@
 """HDF5 files with links, bombs, strange types and holes; and good files with broken bytes."""
 
+import functools
 import json
 import os
+import struct
 
 import h5py
 import numpy as np
@@ -16,6 +18,7 @@ from hostile_files import (
 )
 
 from minicnn.models import load_model, model_from_json
+from minicnn.saving import hdf5
 
 KERNEL = "layers/conv2d/vars/0"
 BIAS = "layers/conv2d/vars/1"
@@ -164,6 +167,18 @@ def test_other_filters(path):
     refuse_both(path, hdf5_bytes(spoil=replace(KERNEL, spoil)), "packed in a way")
 
 
+def test_a_filter_that_there_is_not(path):
+    def spoil(group, name):
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_chunk((3, 3, 2, 4))
+        properties.set_filter(32_999, h5py.h5z.FLAG_OPTIONAL, ())
+        space = h5py.h5s.create_simple((3, 3, 2, 4))
+        dataset = h5py.h5d.create(group.id, name.encode(), h5py.h5t.NATIVE_FLOAT, space, properties)
+        h5py.Dataset(dataset)[...] = 0
+
+    refuse_both(path, hdf5_bytes(spoil=replace(KERNEL, spoil)), "packed in a way")
+
+
 # -- types and shapes -------------------------------------------------------------------------
 
 STRANGE = {
@@ -215,6 +230,15 @@ def test_bfloat16_that_says_so_is_read(path):
 
     model = load_model(keras_file(path, weights=hdf5_bytes(spoil=replace(KERNEL, spoil))))
     assert (model.get_weights()[0] == 2.5).all()
+
+
+@pytest.mark.parametrize("dtype", ["V4", "V1", "<u2", "f4,f4"])
+def test_other_things_that_say_they_are_bfloat16(path, dtype):
+    def spoil(group, name):
+        array = np.zeros((3, 3, 2, 4), dtype)
+        group.create_dataset(name, data=array).attrs["dtype"] = "bfloat16"
+
+    refuse_both(path, hdf5_bytes(spoil=replace(KERNEL, spoil)), "expected numbers of kind")
 
 
 def test_half_precision_is_read(path):
@@ -287,3 +311,138 @@ def test_cut_off(path):
 )
 def test_states_of_optimizers_that_cannot_be(path, arrays):
     refused(keras_file(path, weights=hdf5_bytes({**good_arrays(), **arrays})))
+
+
+# -- texts, which lie in a heap ---------------------------------------------------------------
+
+
+def test_names_are_read(path):
+    with hdf5.reading_bytes(hdf5_bytes()) as tree:
+        assert tree.names == {
+            f"layers/{n}/vars": n for n in ("batch_normalization", "conv2d", "dense")
+        }
+
+
+def heap_of(weights):
+    """Where the first object of the only heap is."""
+    assert weights.count(b"GCOL") == 1
+    return weights.index(b"GCOL") + 16
+
+
+HEAPS = {
+    "a size of nothing": (-16 + 8, struct.pack("<Q", 0)),
+    "a size of terabytes": (-16 + 8, struct.pack("<Q", 2**42)),
+    "a size that overflows": (-16 + 8, struct.pack("<Q", 2**64 - 1)),
+    "another version": (-16 + 4, b"\2"),
+    "not there": (-16, b"XXXX"),
+    # The library goes round in circles: nothing that is free, and takes no room, again and again.
+    "a free object of size 0": (0, struct.pack("<HHIQ", 0, 0, 0, 0)),
+    "an object of terabytes": (8, struct.pack("<Q", 2**42)),
+    "an object that leads back": (8, struct.pack("<Q", 2**64 - 16)),
+    "an object that is too short": (8, struct.pack("<Q", 3)),
+    "no text": (16, b"\xff\xfe\xfd"),
+}
+
+
+@pytest.mark.parametrize("name", HEAPS)
+def test_heaps_that_are_broken(path, name):
+    place, data = HEAPS[name]
+    weights = bytearray(hdf5_bytes())
+    place += heap_of(weights)
+    weights[place : place + len(data)] = data
+    refuse_both(path, bytes(weights), "attribute name is broken")
+
+
+@pytest.mark.parametrize(
+    ("offset", "data"),
+    [
+        (0, struct.pack("<I", 2**32 - 1)),  # the library would take 4 GB for that
+        (4, struct.pack("<Q", 8)),
+        (4, struct.pack("<Q", 2**63)),
+        (4, struct.pack("<Q", 2**64 - 1)),
+        (12, struct.pack("<I", 999)),
+    ],
+)
+def test_references_to_heaps_that_are_broken(path, offset, data):
+    weights = bytearray(hdf5_bytes())
+    # The length of "conv2d", the address of the heap, and the number there.
+    address = struct.pack("<Q", heap_of(weights) - 16)
+    place = weights.index(struct.pack("<I", len("conv2d")) + address) + offset
+    weights[place : place + len(data)] = data
+    refuse_both(path, bytes(weights), "attribute name is broken")
+
+
+def test_sizes_of_addresses(path):
+    properties = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    properties.set_sizes(4, 4)
+    name = path.replace(".keras", ".weights.h5")
+    with h5py.File(h5py.h5f.create(name.encode(), fcpl=properties)) as file:
+        for key, array in good_arrays().items():
+            file[key] = array
+    refused(name, "addresses of", fresh_model().load_weights)
+
+
+# -- files as Keras 2 wrote them --------------------------------------------------------------
+
+
+def legacy_bytes(names=("conv", "norm", "dense"), weights=None, spoil=None):
+    """The weights of the good network, as Keras 2 keeps those of a whole model."""
+    layers = {"conv": "conv2d", "norm": "batch_normalization", "dense": "dense"}
+
+    def write(file):
+        root = file.create_group("model_weights")
+        for name, kind in layers.items():
+            arrays = [a for path, a in good_arrays().items() if path.startswith(f"layers/{kind}/")]
+            group = root.create_group(name)
+            for number, array in enumerate(arrays):
+                group[f"{name}/w{number}:0"] = array
+            listed = [f"{name}/w{number}:0" for number in range(len(arrays))]
+            group.attrs["weight_names"] = (weights or {}).get(name, listed)
+        root.attrs["layer_names"] = list(names)
+        if spoil is not None:
+            spoil(root)
+
+    return hdf5_bytes({}, write)
+
+
+def load_legacy(path, data, by_name):
+    name = path.replace(".keras", ".h5")
+    with open(name, "wb") as file:
+        file.write(data)
+    return name, functools.partial(fresh_model().load_weights, by_name=by_name)
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+@pytest.mark.filterwarnings("ignore:the file holds a whole model")
+def test_the_good_file_of_keras_2_is_good(path, by_name):
+    name, load = load_legacy(path, legacy_bytes(), by_name)
+    with watched(os.path.dirname(path)):
+        load(name)
+
+
+LEGACY = {
+    "no such layer": {"names": ["conv", "norm", "nowhere"]},
+    "a path": {"names": ["conv", "norm", "../dense"]},
+    "fewer layers": {"names": ["conv", "norm"]},
+    "layers in another order": {"names": ["norm", "conv", "dense"]},
+    "a weight that is not there": {"weights": {"dense": ["dense/w0:0", "dense/w9:0"]}},
+    "a weight of another layer": {"weights": {"dense": ["../conv/conv/w0:0", "dense/w1:0"]}},
+    "a group as a weight": {"weights": {"dense": ["dense", "dense/w1:0"]}},
+    "one weight twice": {"weights": {"dense": ["dense/w0:0", "dense/w0:0"]}},
+    "bytes that are no text": {"names": [b"\xff\xfe", b"norm", b"dense"]},
+    "numbers as names": {"names": [1, 2, 3]},
+    "a link": {"spoil": lambda root: root.__setitem__("more", h5py.SoftLink("/x"))},
+    "names without end": {"spoil": lambda root: endless_names(root)},
+}
+
+
+def endless_names(root):
+    del root.attrs["layer_names"]
+    for number in range(2):
+        root.attrs[f"layer_names{number}"] = np.full(60_000, b"x")
+
+
+@pytest.mark.parametrize("name", LEGACY)
+def test_files_of_keras_2_that_cannot_be(path, name):
+    file, load = load_legacy(path, legacy_bytes(**LEGACY[name]), by_name=False)
+    refused(file, load=load)

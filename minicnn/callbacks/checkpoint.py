@@ -13,7 +13,10 @@ from minicnn.callbacks.monitor import MonitorCallback
 class ModelCheckpoint(MonitorCallback):
     """Saves the model, or its weights, after each epoch or every so many batches.
 
-    A file is there as a whole or not at all, also if the training is killed meanwhile.
+    A file is there as a whole or not at all, also if the training is killed meanwhile. A whole
+    model that was saved after an epoch goes on from there to the same bits: ``load_model``, and
+    ``fit`` with ``initial_epoch`` and the same data. ``BackupAndRestore`` does that by itself, from
+    any step, and brings what the callbacks remember.
 
     >>> best = ModelCheckpoint("best.keras", monitor="val_accuracy", save_best_only=True)
     >>> every = ModelCheckpoint("{epoch:02d}-{val_loss:.2f}.weights.h5", save_weights_only=True)

@@ -41,9 +41,12 @@ def _to_onnx(model: Model, fold_batch_norm: bool) -> Any:
     dtype = np.dtype(model.dtype)
     kind = helper.np_dtype_to_tensor_dtype(dtype)
     b = Builder(dtype)
-    inputs = [Value(tensor.name, tensor.shape) for tensor in model.inputs]
+    inputs = [
+        Value(name, tensor.shape)
+        for name, tensor in zip(model.input_names, model.inputs, strict=True)
+    ]
     outputs = _walk(b, model.graph, inputs, fold_batch_norm, "")
-    names = _distinct([tensor.name for tensor in model.outputs], {x.name for x in inputs})
+    names = _distinct(model.output_names, {x.name for x in inputs})
     for value, name in zip(outputs, names, strict=True):
         b.name_output(value, name)
     graph = helper.make_graph(

@@ -5,8 +5,8 @@
   what ``budget.py`` allows), ``compile_config.py`` does both for what ``compile`` was told.
 - ``weights.py``, ``optimizer_state.py`` and ``random_state.py`` say where a model's numbers lie,
   ``legacy.py`` where Keras 2 put them.
-- ``archive.py``, ``hdf5.py`` and ``strict_json.py`` read what a stranger may have written,
-  ``atomic.py`` writes.
+- ``archive.py``, ``hdf5.py`` (with ``hdf5_texts.py``) and ``strict_json.py`` read what a stranger
+  may have written, ``atomic.py`` writes.
 """
 
 from minicnn.custom_objects import (

@@ -20,7 +20,8 @@ def clone_model(
 
     Args:
         model: what is copied.
-        input_tensors: symbolic tensors to build it on, one for each input; new ones by default.
+        input_tensors: symbolic tensors to build it on, one for each input (or a dict of them, if
+            the model was drawn with one); new ones by default.
         clone_function: makes the layer that takes the place of a layer; by default one with the
             same configuration. Returning the layer itself shares it.
 
@@ -50,10 +51,16 @@ def clone_model(
             continue
         given = [tensors[id(tensor)] for tensor in node.inputs]
         made = copy_of(node.layer)(given if node.takes_list else given[0])
-        for old, new in zip(node.outputs, made if node.gives_list else [made], strict=True):
+        made = made.values() if isinstance(made, dict) else made if node.gives_list else [made]
+        for old, new in zip(node.outputs, made, strict=True):
             tensors[id(old)] = new
-    outputs = [tensors[id(tensor)] for tensor in model.outputs]
-    return type(model)(inputs, outputs if model.gives_list else outputs[0], name=model.name)
+    outputs: Any = [tensors[id(tensor)] for tensor in model.outputs]
+    given: Any = inputs
+    if model.input_keys is not None:
+        given = dict(zip(model.input_keys, inputs, strict=True))
+    if model.output_keys is not None:
+        outputs = dict(zip(model.output_keys, outputs, strict=True))
+    return type(model)(given, outputs, name=model.name)
 
 
 def _sequential(
@@ -68,4 +75,6 @@ def _sequential(
 def _inputs(model: Model, given: Any) -> list[SymbolicTensor]:
     if given is None:
         return [Input(batch_shape=t.shape, name=t.name, dtype=t.dtype) for t in model.inputs]
+    if isinstance(given, dict):
+        return [given[name] for name in model.input_names]
     return list(given) if isinstance(given, (list, tuple)) else [given]

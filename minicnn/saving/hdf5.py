@@ -16,6 +16,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from minicnn.saving.hdf5_texts import Texts
+
 _MAX_OBJECTS = 100_000
 _MAX_DEPTH = 200
 # What compressed arrays may hold together: weights hardly shrink, so this is plenty.
@@ -72,7 +74,8 @@ class Tree:
         names: the attribute ``name`` of groups, by path.
     """
 
-    def __init__(self, file: Any):
+    def __init__(self, file: Any, texts: Texts):
+        self._texts = texts
         self._datasets: dict[str, Any] = {}
         self._groups: dict[str, Any] = {}
         self.names: dict[str, str] = {}
@@ -117,7 +120,7 @@ class Tree:
         dataset = self._datasets[path]
         dtype = dataset.dtype
         try:
-            if dtype == "V2" and _text_attribute(dataset, "dtype") == "bfloat16":
+            if dtype == "V2" and self.texts_of(dataset, "dtype") == ["bfloat16"]:
                 return _from_bfloat16(dataset[()])
             if dtype.kind not in kinds or dtype.itemsize > 8:
                 raise ValueError(f"{path}: expected numbers of kind {kinds!r}, got dtype {dtype}")
@@ -138,11 +141,26 @@ class Tree:
             return None
         if sum(math.prod(attributes.get_id(part).shape or ()) for part in parts) > _MAX_OBJECTS:
             raise ValueError(f"{group!a}: the attribute {name} is too long")
+        found = [self.texts_of(self._groups[group], part) for part in parts]
+        if None in found:
+            raise ValueError(f"{group!a}: the attribute {name} is no list of texts")
+        return [text for part in found for text in part]
+
+    def texts_of(self, item: Any, name: str) -> list[str] | None:
+        """An attribute of a group or an array, if it is a text or a list of texts."""
+        if name not in item.attrs:
+            return None
+        attribute = item.attrs.get_id(name)
+        if attribute.shape is not None and 0 in attribute.shape:
+            return []  # whatever an empty list is a list of
         try:
-            values = [value for part in parts for value in np.atleast_1d(attributes[part])]
-            return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+            if attribute.dtype.kind == "S" and attribute.shape is not None:
+                return [bytes(text).decode() for text in np.ravel(item.attrs[name])]
+            if attribute.dtype.kind == "O":
+                return self._texts.of(h5py().h5o.get_info(item.id).addr, name)
         except (*_BROKEN, ValueError) as error:
-            raise ValueError(f"{group!a}: the attribute {name} is broken: {error}") from error
+            raise ValueError(f"the attribute {name} is broken: {error}") from error
+        return None
 
     def _walk(self, file: Any) -> None:
         library = h5py()
@@ -168,9 +186,9 @@ class Tree:
             if len(seen) + len(todo) + len(item) > _MAX_OBJECTS or depth > _MAX_DEPTH:
                 raise ValueError(f"more than {_MAX_OBJECTS} objects or {_MAX_DEPTH} levels")
             self._groups[path] = item
-            name = _text_attribute(item, "name")
-            if name is not None:
-                self.names[path] = name
+            names = self.texts_of(item, "name")
+            if names is not None and len(names) == 1:
+                self.names[path] = names[0]
             for key in item:
                 if not isinstance(key, str):
                     raise ValueError(f"{path!a}: a name that is no text")
@@ -180,13 +198,6 @@ class Tree:
                 todo.append((below, item[key], depth + 1))
         if unpacked > max(_ALWAYS_ALLOWED, _MAX_RATIO * stored):
             raise ValueError(f"{stored} bytes unpack to {unpacked}, which is too much to be true")
-
-
-def _text_attribute(item: Any, name: str) -> str | None:
-    if name not in item.attrs or item.attrs.get_id(name).shape != ():
-        return None
-    value = item.attrs[name]
-    return value if isinstance(value, str) else None
 
 
 def _check_storage(dataset: Any, path: str) -> None:
@@ -222,7 +233,10 @@ def reading(file: IO[bytes]) -> Iterator[Tree]:
         raise ValueError(f"not a readable HDF5 file: {error}") from error
     with opened:
         try:
-            tree = Tree(opened)
+            sizes = opened.id.get_create_plist().get_sizes()
+            if sizes != (8, 8):
+                raise ValueError(f"addresses of {sizes} bytes, expected (8, 8)")
+            tree = Tree(opened, Texts(file, opened.userblock_size))
         except _BROKEN as error:
             raise ValueError(f"not a readable HDF5 file: {error}") from error
         yield tree

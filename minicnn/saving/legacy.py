@@ -7,11 +7,14 @@ state of a training, is in another form than that of Keras 3 and stays there.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from minicnn.models import Model
 from minicnn.saving.hdf5 import Tree
 from minicnn.saving.weights import assign
+
+_WHOLE_MODEL = "model_weights"  # where such a file keeps the weights
 
 
 def is_legacy(tree: Tree) -> bool:
@@ -21,7 +24,7 @@ def is_legacy(tree: Tree) -> bool:
 
 def restore(model: Model, tree: Tree, skip_mismatch: bool, by_name: bool) -> None:
     """Put the weights into those layers of a model that have some: one after the other, or by the
-    names of the layers.
+    names of the layers. A warning says what is left in the file of a whole model.
 
     Raises:
         ValueError: if they do not fit; the model is unchanged then.
@@ -54,6 +57,13 @@ def restore(model: Model, tree: Tree, skip_mismatch: bool, by_name: bool) -> Non
     else:
         found = [(a, _weights(a), b) for a, b in zip(layers, stored.values(), strict=True)]
     assign(found, tree, skip_mismatch)
+    if root == _WHOLE_MODEL:
+        warnings.warn(
+            "the file holds a whole model as Keras 2 kept it: only its weights were read. Its "
+            "layers, its compile settings and the optimizer's memory stay there; training starts "
+            "anew from these weights",
+            stacklevel=4,
+        )
 
 
 def _weights(layer: Any) -> list[Any]:
@@ -64,7 +74,7 @@ def _weights(layer: Any) -> list[Any]:
 
 
 def _root(tree: Tree) -> str | None:
-    for group in ("", "model_weights"):
+    for group in ("", _WHOLE_MODEL):
         if tree.texts(group, "layer_names") is not None:
             return group
     return None

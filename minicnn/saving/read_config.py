@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 from minicnn import custom_objects
@@ -154,16 +155,17 @@ class Reader:
         total = self._count_calls(layers[name] for name, _ in calls)
         with self.budget.watching(layers.values()):
             _carry_out(layers, calls, tensors)
-        inputs = [
-            _tensor(history, tensors, layers, counts_from_one=False)
-            for history in _histories(config.get("input_layers"), "input_layers")
-        ]
-        outputs = [
-            _tensor(history, tensors, layers, counts_from_one=True)
-            for history in _histories(config.get("output_layers"), "output_layers")
-        ]
-        single = _is_history(config.get("output_layers"))
-        model = cls(inputs, outputs[0] if single else outputs, name=config.get("name"))
+
+        def found(key: str) -> Any:
+            """The tensors, in the form in which the model was drawn: one, a list or a dict."""
+            is_output = key == "output_layers"
+            histories = _histories(config.get(key), key)
+            ends = [_tensor(one, tensors, layers, is_output) for one in histories.values()]
+            if isinstance(config[key], dict):
+                return dict(zip(histories, ends, strict=True))
+            return ends[0] if _is_history(config[key]) else ends
+
+        model = cls(found("input_layers"), found("output_layers"), name=config.get("name"))
         self._calls[id(model)] = total
         return model
 
@@ -212,10 +214,10 @@ def _carry_out(
     while ready:
         call = ready.pop()
         del missing[call]
-        arguments, takes_list = calls[call]
+        arguments, pack = calls[call]
         layer = layers[call[0]]
         inputs = [_input(argument, tensors, call[0]) for argument in arguments]
-        tensors[call] = _called(layer, inputs if takes_list else inputs[0])
+        tensors[call] = _called(layer, pack(inputs))
         for other in waiting.get(call, []):
             missing[other] -= 1
             if not missing[other]:
@@ -227,10 +229,13 @@ def _carry_out(
 
 def _called(layer: Layer, inputs: Any) -> list[SymbolicTensor]:
     """The outputs of a call, if an array of each could exist."""
+    if isinstance(inputs, dict) and not isinstance(layer, Model):
+        raise ValueError(f"layer {layer.name!a}: expected a tensor or a list of them, got a dict")
     try:
         output = layer(inputs)
     except (TypeError, OverflowError) as error:
         raise ValueError(f"layer {layer.name!a}: {error}") from error
+    output = list(output.values()) if isinstance(output, dict) else output
     outputs = output if isinstance(output, list) else [output]
     for tensor in outputs:
         _check_size(tensor)
@@ -245,8 +250,9 @@ def _check_size(tensor: SymbolicTensor) -> None:
 # -- the parts of a call ----------------------------------------------------------------------
 
 
-def _call_arguments(node: Any, name: str) -> tuple[list[tuple[str, int, int, Any]], bool]:
-    """``([(layer, call, output, shape), ...], takes_list)`` of an entry of ``inbound_nodes``."""
+def _call_arguments(node: Any, name: str) -> tuple[list[tuple[str, int, int, Any]], Any]:
+    """``([(layer, call, output, shape), ...], pack)`` of an entry of ``inbound_nodes``; ``pack``
+    makes of a list of tensors what the layer is called on: one tensor, a list or a dict."""
     where = f"layer {name!a}: inbound_nodes"
     if not isinstance(node, dict) or set(node) != {"args", "kwargs"}:
         raise ValueError(f"{where}: expected objects of args and kwargs")
@@ -254,13 +260,24 @@ def _call_arguments(node: Any, name: str) -> tuple[list[tuple[str, int, int, Any
     if not isinstance(kwargs, dict):
         raise ValueError(f"{where}: expected kwargs to be an object")
     for key, value in kwargs.items():
+        if key == "mask" and isinstance(value, (dict, list)):  # one for each input
+            masks = value.values() if isinstance(value, dict) else value
+            value = next((mask for mask in masks if mask is not None), None)
         if value not in _WITHOUT_EFFECT.get(key, ()):
             raise ValueError(f"{where}: minicnn calls layers without the argument {short(key)}")
     if not isinstance(args, list) or len(args) != 1:
-        raise ValueError(f"{where}: expected one argument, a tensor or a list of tensors")
-    takes_list = isinstance(args[0], list)
-    given = args[0] if takes_list else args
-    return [_keras_tensor(one, where) for one in given], takes_list
+        raise ValueError(f"{where}: expected one argument, a tensor or a list or dict of tensors")
+    given: Any = args
+    pack: Any = itemgetter(0)
+    if isinstance(args[0], list):
+        given, pack = args[0], list
+    elif isinstance(args[0], dict) and "class_name" not in args[0]:
+        given = args[0].values()
+
+        def pack(tensors: list[Any]) -> dict[str, Any]:
+            return dict(zip(args[0], tensors, strict=True))
+
+    return [_keras_tensor(one, where) for one in given], pack
 
 
 def _keras_tensor(data: Any, where: str) -> tuple[str, int, int, Any]:
@@ -301,13 +318,15 @@ def _tensor(
     return outputs[index]
 
 
-def _histories(data: Any, key: str) -> list[list[Any]]:
+def _histories(data: Any, key: str) -> dict[Any, list[Any]]:
     """The tensors that ``input_layers`` or ``output_layers`` names, in any of Keras's forms."""
     if _is_history(data):
-        return [data]
-    parts = list(data.values()) if isinstance(data, dict) else data
-    if not isinstance(parts, list) or not parts or not all(_is_history(part) for part in parts):
+        return {0: data}
+    parts = dict(enumerate(data)) if isinstance(data, list) else data
+    if not isinstance(parts, dict) or not parts or not all(map(_is_history, parts.values())):
         raise ValueError(f"{key}: expected [layer, call, output], or a list or dict of such")
+    for name in data if isinstance(data, dict) else []:
+        _check_name(name)
     return parts
 
 

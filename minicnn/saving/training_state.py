@@ -38,6 +38,8 @@ class TrainingState:
     def __init__(self, model: Model, facts: dict[str, Any], tree: Tree):
         self.start_at: tuple[int, int] = (facts["epoch"], facts["step"])
         self.stopped: bool = facts["stopped"]
+        if not all(type(number) is int and number >= 0 for number in self.start_at):
+            raise ValueError(f"expected the epoch and the step that come next, got {self.start_at}")
         self._callbacks = [
             (kind, {name: _revived(value, tree) for name, value in state.items()})
             for kind, state in facts["callbacks"]
@@ -123,7 +125,7 @@ def load(path: str | os.PathLike[str], model: Model) -> TrainingState:
         ValueError: if the file is broken, or belongs to another model.
     """
     with archive.regular_file(path) as file, hdf5.reading(file) as tree:
-        if _FACTS not in tree:
+        if _FACTS not in tree or _ORDERS not in tree:
             raise ValueError(f"{os.fspath(path)}: the file does not say where a training stands")
         facts = strict_json.parse(tree.read(_FACTS, "u").tobytes(), _FACTS)
         generators = model.order_generators
@@ -135,10 +137,13 @@ def load(path: str | os.PathLike[str], model: Model) -> TrainingState:
         weights.restore(model, tree)
         optimizer_state.restore(model, tree)
         random_state.restore(model, tree)
-        for generator, page in zip(generators, tree.read(_ORDERS, "u"), strict=True):
-            generator.seed, generator.step = map(int, page)
-        _set_random_states(facts["random"])
-        return TrainingState(model, facts, tree)
+        try:
+            for generator, page in zip(generators, tree.read(_ORDERS, "u"), strict=True):
+                generator.seed, generator.step = map(int, page)
+            _set_random_states(facts["random"])
+            return TrainingState(model, facts, tree)
+        except (KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
+            raise ValueError(f"{os.fspath(path)}: the file is broken: {error!r}") from error
 
 
 # -- random numbers of the program ------------------------------------------------------------
@@ -155,7 +160,10 @@ def _random_states() -> dict[str, Any]:
 
 
 def _set_random_states(states: dict[str, Any]) -> None:
-    minicnn_random.set_state(tuple(states["minicnn"]))
+    seed, taken = states["minicnn"]
+    if not all(type(number) is int and number >= 0 for number in (seed, taken)):
+        raise ValueError(f"expected a seed and how many were taken from it, got {[seed, taken]}")
+    minicnn_random.set_state((seed, taken))
     version, numbers, gauss = states["python"]
     random.setstate((version, tuple(numbers), gauss))
     keys, *rest = states["numpy"]

@@ -63,7 +63,10 @@ def _functional(model: Model) -> dict[str, Any]:
         return {"class_name": "__keras_tensor__", "config": config}
 
     def inbound(node: Node) -> dict[str, Any]:
-        given = [argument(tensor) for tensor in node.inputs]
+        given: Any = [argument(tensor) for tensor in node.inputs]
+        if isinstance(node.layer, Model) and node.layer.input_keys is not None:
+            # What was drawn with a dict of inputs, Keras calls with a dict.
+            return {"args": [dict(zip(node.layer.input_keys, given, strict=True))], "kwargs": {}}
         return {"args": [given] if node.takes_list else given, "kwargs": {}}
 
     def output(tensor: SymbolicTensor) -> list[Any]:
@@ -82,14 +85,22 @@ def _functional(model: Model) -> dict[str, Any]:
         entry = _layer(layer, model)
         entry |= {"name": layer.name, "inbound_nodes": [inbound(node) for node in nodes]}
         layers.append(entry)
-    inputs = [history(tensor) for tensor in model.inputs]
-    outputs = [output(tensor) for tensor in model.outputs]
+    inputs: Any = [history(tensor) for tensor in model.inputs]
+    outputs: Any = [output(tensor) for tensor in model.outputs]
+    if model.input_keys is not None:
+        inputs = dict(zip(model.input_keys, inputs, strict=True))
+    elif len(inputs) == 1:
+        inputs = inputs[0]
+    if model.output_keys is not None:
+        outputs = dict(zip(model.output_keys, outputs, strict=True))
+    elif not model.gives_list:
+        outputs = outputs[0]
     return {
         "name": model.name,
         "trainable": model.trainable,
         "layers": layers,
-        "input_layers": inputs if len(inputs) > 1 else inputs[0],
-        "output_layers": outputs if model.gives_list else outputs[0],
+        "input_layers": inputs,
+        "output_layers": outputs,
     }
 
 
