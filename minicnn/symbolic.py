@@ -10,6 +10,8 @@ Shape = tuple[int | None, ...]
 class SymbolicTensor:
     """The promise of an array: a shape, and which call of which layer will make it.
 
+    ``a + b``, ``a - b`` and ``a * b`` are the layers Add, Subtract and Multiply, called on the two.
+
     Attributes:
         shape: with the batch first, ``None`` where a size is not known: ``(None, 28, 28, 1)``.
         dtype: of the array to come.
@@ -32,13 +34,16 @@ class SymbolicTensor:
         return len(self.shape)
 
     def __add__(self, other: Any) -> Any:
-        return _merged("Add", self, other)
+        return _merged("add", self, other)
 
     def __sub__(self, other: Any) -> Any:
-        return _merged("Subtract", self, other)
+        return _merged("subtract", self, other)
 
     def __mul__(self, other: Any) -> Any:
-        return _merged("Multiply", self, other)
+        return _merged("multiply", self, other)
+
+    # What comes here has no tensor on its left, and is refused as it would be on the right.
+    __radd__, __rsub__, __rmul__ = __add__, __sub__, __mul__
 
     def __repr__(self) -> str:
         return f"<SymbolicTensor shape={self.shape} dtype={self.dtype} from {self.name!r}>"
@@ -51,12 +56,19 @@ class SymbolicTensor:
 
 
 def _merged(kind: str, x: SymbolicTensor, y: Any) -> Any:
-    """``x + y`` is the merging layer ``Add()([x, y])``, and so on."""
-    if not isinstance(y, SymbolicTensor):
-        return NotImplemented
-    from minicnn import layers
+    """``x + y`` is the merging layer ``Add()([x, y])``, and so on.
 
-    return getattr(layers, kind)()([x, y])
+    Raises:
+        TypeError: if ``y`` is a number or an array.
+    """
+    if not isinstance(y, SymbolicTensor):
+        raise TypeError(
+            f"{kind}: expected two symbolic tensors, got {type(y).__name__}; a number or a row of "
+            "them is brought in by layers.Rescaling(scale, offset)(x)"
+        )
+    from minicnn import layers  # here, because layers are built on this module
+
+    return getattr(layers, kind)([x, y], dtype=x.dtype)
 
 
 class Node:

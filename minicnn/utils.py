@@ -93,43 +93,35 @@ def set_random_seed(seed: int) -> None:
     np.random.seed(int(seed))  # noqa: NPY002
 
 
-def plot_model(model: Any, to_file: str | None = "model.png", **options: Any) -> Any:
+def plot_model(
+    model: Any,
+    to_file: str | None = "model.png",
+    show_shapes: bool = False,
+    show_dtype: bool = False,
+    show_layer_names: bool = False,
+    rankdir: str = "TB",
+    expand_nested: bool = False,
+    dpi: int = 200,
+    show_layer_activations: bool = False,
+    show_trainable: bool = False,
+    splines: str = "ortho",
+) -> Any:
     """Draw a model's flow diagram, as :func:`minicnn.plot.model` does, and save it.
 
     Args:
         model: as there.
         to_file: where to; the ending says whether it is a PNG, an SVG or a PDF. ``None``: nowhere.
-        options: Keras's switches (``show_shapes``, ``show_layer_names``, ``rankdir``, ...). The
-            diagram has shapes and names in any case, so they change nothing.
+        dpi: pixels per inch of a PNG.
+        show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, show_layer_activations,
+            show_trainable, splines: Keras's switches. They change nothing: the diagram always has
+            names, shapes and numbers of weights, and runs from top to bottom.
 
     Returns:
         The matplotlib figure, which a notebook shows.
-
-    Raises:
-        TypeError: if an option is not one of Keras's.
     """
     from minicnn import plot
 
-    unknown = options.keys() - _OPTIONS_OF_PLOT_MODEL
-    if unknown:
-        raise TypeError(
-            f"plot_model: unknown option {min(unknown)!r}; there are to_file, "
-            f"{', '.join(sorted(_OPTIONS_OF_PLOT_MODEL))}"
-        )
     figure = plot.model(model)
     if to_file is not None:
-        figure.savefig(to_file, dpi=options.get("dpi") or "figure")
+        figure.savefig(to_file, dpi=dpi)
     return figure
-
-
-_OPTIONS_OF_PLOT_MODEL = {
-    "show_shapes",
-    "show_dtype",
-    "show_layer_names",
-    "rankdir",
-    "expand_nested",
-    "dpi",
-    "show_layer_activations",
-    "show_trainable",
-    "splines",
-}

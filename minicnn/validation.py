@@ -1,4 +1,4 @@
-"""Checking a number that a user gave."""
+"""Checking a number, or one of a few values, that a user gave."""
 
 from __future__ import annotations
 
@@ -36,3 +36,14 @@ def number(value: Any, name: str, interval: str = "(-inf, inf)") -> float:
     if not (above and below) or math.isnan(x):
         raise ValueError(f"{name}: expected a number in {interval}, got {value!r}")
     return x
+
+
+def choice(value: Any, name: str, accepted: tuple[Any, ...]) -> None:
+    """Raise a ValueError unless ``value`` is one of those accepted.
+
+    >>> choice("full", "padding", ("valid", "same"))
+    Traceback (most recent call last):
+    ValueError: padding: expected 'valid' or 'same', got 'full'
+    """
+    if value not in accepted:
+        raise ValueError(f"{name}: expected {' or '.join(map(repr, accepted))}, got {value!r}")

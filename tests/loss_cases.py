@@ -40,6 +40,8 @@ CASES = [
     ("SquaredHinge", {}, "binary", "real"),
     ("CategoricalHinge", {}, "one-hot", "real"),
     ("KLDivergence", {}, "probabilities", "probabilities"),
+    ("CosineSimilarity", {}, "real", "real"),
+    ("Poisson", {}, "positive", "positive"),
 ]
 IDS = [f"{name}-{kwargs}-{true}-{pred}" for name, kwargs, true, pred in CASES]
 

@@ -52,6 +52,8 @@ Y = np.array([0, 1, 2, 0, 1, 2, 0, 1])
         (X, Y, {"verbose": 7}, ValueError, r"verbose: expected 0, 1, 2 or 'auto', got 7"),
         (X, Y, {"validation_data": (X, Y + 9)}, ValueError, r"9|10|11"),
         (X, Y, {"validation_data": (X[:, :5], Y)}, ValueError, r"got \(8, 5, 6, 1\)"),
+        (X, Y, {"validation_data": [X]}, ValueError, r"validation_data: .*got 1 parts"),
+        (X, Y, {"validation_data": (X, Y, Y, Y)}, ValueError, r"validation_data: .*got 4 parts"),
     ],
 )
 def test_fit_refuses_and_changes_nothing(x, y, options, error, message):
@@ -83,13 +85,34 @@ def test_fit_refuses_and_changes_nothing(x, y, options, error, message):
         (lambda: layers.Dense(0), ValueError, r"units.*0"),
         (lambda: layers.Dense(2, input_shape=(-3,)), ValueError, r"input_shape"),
         (lambda: layers.Dense(2, input_shape=3), TypeError, r"input_shape"),
+        (lambda: layers.Dense(2, input_dim=-3), ValueError, r"input_dim: .*-3"),
+        (lambda: layers.Dense(2, input_dim="3"), TypeError, r"input_dim: expected an int, got '3'"),
+        (lambda: layers.Dense(2, input_dim=3, input_shape=(3,)), ValueError, r"input_dim.*both"),
         (lambda: layers.Dense(2, name=3), TypeError, r"name.*3"),
         (lambda: layers.Dense(2, bogus=1), TypeError, r"bogus"),
         (lambda: layers.BatchNormalization(momentum=2), ValueError, r"momentum.*2"),
         (lambda: optimizers.Adam(-1), ValueError, r"learning_rate.*-1"),
         (lambda: optimizers.Adam(beta_1=1.5), ValueError, r"beta_1.*1\.5"),
+        (lambda: optimizers.SGD(lr=0.1), TypeError, r"SGD: .*'lr'; write learning_rate$"),
+        (lambda: optimizers.Adam(decay=1e-6), TypeError, r"Adam: .*'decay'; .*InverseTimeDecay"),
+        (lambda: optimizers.Nadam(bogus=1), TypeError, r"Nadam: unknown argument 'bogus'$"),
         (lambda: make_model().compile("adamm", "mse"), ValueError, r"'adamm'.*[Aa]dam"),
-        (lambda: make_model().compile("adam", "crossentropy"), ValueError, r"'crossentropy'"),
+        (lambda: make_model().compile("adam", "cross"), ValueError, r"unknown loss 'cross'"),
+        (
+            lambda: make_model().compile("adam", "mse", steps_per_execution=4),
+            ValueError,
+            r"steps_per_execution: expected 1 or None, got 4",
+        ),
+        (
+            lambda: make_model().compile("adam", "mse", jit_compile="gpu"),
+            ValueError,
+            r"jit_compile: expected 'auto' or False or True or None, got 'gpu'",
+        ),
+        (
+            lambda: make_model().compile("adam", "mse", run_eagerly="yes"),
+            ValueError,
+            r"run_eagerly: .*got 'yes'",
+        ),
         (lambda: make_model(lambda y, p: p), TypeError, r"gradient"),
         (lambda: minicnn.backend.use("cuda"), ValueError, r"'cuda'.*numpy"),
         (lambda: minicnn.utils.set_random_seed(-1), ValueError, r"-1"),
@@ -127,3 +150,30 @@ def test_a_failed_compile_leaves_the_earlier_one_in_force():
 def test_an_unknown_module_attribute_is_an_attribute_error():
     with pytest.raises(AttributeError, match="'minicnn' has no attribute 'kayers'"):
         _ = minicnn.kayers
+
+
+def test_a_subclass_with_call_is_told_what_to_write():
+    """A model in Keras may be a class with call(); here nothing would differentiate it."""
+    with pytest.raises(TypeError, match=r"Net: call\(\) .*Model\(inputs, outputs\).*backward"):
+
+        class Net(minicnn.Model):
+            def __init__(self):
+                self.dense = layers.Dense(2)
+
+            def call(self, x):
+                return self.dense(x)
+
+    with pytest.raises(TypeError, match=r"Twice: .*forward\(x, training\), which returns"):
+
+        class Twice(layers.Layer):
+            def call(self, x):
+                return 2 * x
+
+    class Both(layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+        def forward(self, x, training):
+            return self.call(x), None
+
+    assert Both()(np.ones((1, 1))) == 2

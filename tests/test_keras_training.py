@@ -196,3 +196,98 @@ def test_the_order_of_layers_is_keras_order_on_random_graphs(rng):
 
         names = [[layer.name for layer in build(kit).layers] for kit in (minicnn, keras)]
         assert names[0] == names[1]
+
+
+@pytest.mark.parametrize("targets", ["labels", "one-hot", "binary"])
+def test_crossentropy_trains_as_in_keras(targets, rng):
+    x = rng.normal(size=(24, 6)).astype(np.float32)
+    units = 1 if targets == "binary" else 3
+    labels = rng.integers(0, max(units, 2), 24)
+    y = np.eye(3, dtype=np.float32)[labels] if targets == "one-hot" else labels
+
+    def build(kit):
+        last = kit.layers.Dense(units, activation="sigmoid" if units == 1 else "softmax")
+        return kit.Sequential([kit.layers.Input((6,)), last])
+
+    histories = []
+    for model in twins(build):
+        model.compile("sgd", "crossentropy")
+        histories.append(model.fit(x, y, epochs=3, shuffle=False, verbose=0).history)
+    assert list(histories[0]) == list(histories[1])
+    for name, values in histories[0].items():
+        np.testing.assert_allclose(values, histories[1][name], rtol=1e-4)
+
+
+def test_a_list_as_validation_data_agrees(data):
+    x, y = data
+    values = []
+    for model in twins(sequential):
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        history = model.fit(x, y, validation_data=[x[:20], y[:20]], shuffle=False, verbose=0)
+        values.append(history.history["val_loss"])
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-4)
+
+
+def test_data_that_run_out_are_reported_by_both(data):
+    x, y = data
+
+    def batches():
+        for start in (0, 10, 20):
+            yield x[start : start + 10], y[start : start + 10]
+
+    values = []
+    for model in twins(sequential):
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        with pytest.warns(UserWarning, match="ran out"):
+            history = model.fit(batches(), epochs=2, steps_per_epoch=2, verbose=0)
+        values.append(history.history["loss"])
+    assert len(values[0]) == 2
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-4)
+
+
+def test_arithmetic_on_tensors_agrees(rng):
+    x = [rng.normal(size=(4, 3)).astype(np.float32) for _ in range(2)]
+    results = []
+    for kit in (minicnn, keras):
+        a, b = kit.Input((3,)), kit.Input((3,))
+        results.append(kit.Model([a, b], (a + b) * a - b).predict(x, verbose=0))
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-6, atol=1e-6)
+
+
+def test_a_nested_summary_has_keras_rows(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")  # where Keras cuts the table off
+    texts = []
+    for kit in (minicnn, keras):
+        layers = kit.layers
+        deep = kit.Sequential([layers.Input((3,)), layers.Dense(3, name="deepest")], name="deep")
+        block = kit.Sequential([layers.Input((3,)), layers.Dense(3, name="hidden"), deep])
+        frozen = layers.Dense(2, name="frozen", trainable=False)
+        model = kit.Sequential([layers.Input((3,)), block, layers.ReLU(name="relu"), frozen])
+        model.summary(120, print_fn=texts.append, expand_nested=True, show_trainable=True)
+    names = ("hidden", "deep", "deepest", "relu", "frozen")
+    rows = [
+        {name: line.split("│")[2:5] for line in text.splitlines() for name in names
+         if f" {name} (" in line}
+        for text in texts
+    ]  # fmt: skip
+    ours, theirs = ({k: [c.strip() for c in v] for k, v in row.items()} for row in rows)
+    assert list(ours) == list(names)
+    assert ours == theirs
+    assert ours["frozen"][-1] == "N"
+
+
+def test_the_variables_have_keras_order():
+    ours, theirs = twins(sequential)
+    for kind in ("variables", "trainable_variables", "non_trainable_variables"):
+        shapes = [[tuple(v.shape) for v in getattr(model, kind)] for model in (ours, theirs)]
+        # Keras counts the seeds of random layers among the variables; there are none here.
+        assert shapes[0] == shapes[1]
+
+
+def test_leaky_relu_takes_its_old_argument_with_a_warning():
+    for kit in (minicnn, keras):
+        with pytest.warns(UserWarning, match="negative_slope"):
+            layer = kit.layers.LeakyReLU(alpha=0.25)
+        assert layer.negative_slope == 0.25
+        y = np.asarray(layer(np.array([[-1.0, 2.0]], np.float32)))
+        assert y.tolist() == [[-0.25, 2.0]]

@@ -196,3 +196,45 @@ def test_gradients_of_several_outputs_and_inputs_agree_with_finite_differences(r
     y = [np.eye(2)[rng.integers(0, 2, 6)], rng.normal(size=(6, 1))]
 
     assert gradient_check(model, x, y).passed
+
+
+def test_a_summary_expands_models_within_the_model(capsys):
+    deep = Sequential([layers.Dense(3, name="deepest")], name="deep")
+    deep.build((None, 3))
+    block = Sequential([layers.Input((3,)), layers.Dense(3, name="hidden"), deep], name="block")
+    x = Input((3,), name="x")
+    model = Model(x, layers.Add(name="sum")([x, block(x)]))
+    model.summary(line_length=120)
+    assert "hidden" not in capsys.readouterr().out
+    model.summary(line_length=120, expand_nested=True, show_trainable=True)
+    printed = capsys.readouterr().out
+    lines = [line for line in printed.splitlines() if "(None" in line]
+    names = [line[1:].split("(")[0].rstrip() for line in lines]
+    assert names == [" x", " block", "   └ hidden", "   └ deep", "       └ deepest", " sum"]
+    assert [cell.strip() for cell in lines[2].split("│")[2:4]] == ["(None, 3)", "12"]
+    assert "block[0][0]" in printed
+
+
+@pytest.mark.parametrize(
+    ("draw", "kind", "compute"),
+    [
+        (lambda a, b: a + b, layers.Add, np.add),
+        (lambda a, b: a - b, layers.Subtract, np.subtract),
+        (lambda a, b: a * b, layers.Multiply, np.multiply),
+    ],
+)
+def test_sums_differences_and_products_of_tensors_are_layers(rng, draw, kind, compute):
+    a, b = (Input((3,), dtype="float64") for _ in range(2))
+    model = Model([a, b], draw(a, b))
+    assert type(model.layers[-1]) is kind
+    assert model.layers[-1].dtype == "float64"
+    x = [rng.normal(size=(4, 3)) for _ in range(2)]
+    made, _ = model.forward(x, False)
+    assert made.dtype == np.float64
+    np.testing.assert_array_equal(made, compute(*x))
+
+
+@pytest.mark.parametrize("draw", [lambda x: x + 1, lambda x: 1 - x, lambda x: 2.0 * x])
+def test_a_number_beside_a_tensor_is_sent_to_rescaling(draw):
+    with pytest.raises(TypeError, match=r"expected two symbolic tensors, got (int|float); .*Resc"):
+        draw(Input((3,)))

@@ -177,3 +177,54 @@ def test_frozen_layers_count_as_not_trainable():
     assert model.trainable_weights == []
     model.trainable = True
     assert len(model.trainable_weights) == 4
+
+
+def test_input_dim_is_an_input_shape_of_one_axis():
+    layer = layers.Dense(2, input_dim=3)
+    assert Sequential([layer]).input_shape == (None, 3)
+    assert "input_dim" not in layer.get_config()
+    assert Sequential([layers.Dense(2, input_dim=np.int64(5))]).count_params() == 12
+
+
+def test_keras_other_names_of_the_weights():
+    model = Sequential([layers.Dense(2, input_dim=3), layers.BatchNormalization(name="norm")])
+    names = [weight.name for weight in model.get_layer("norm").variables]
+    assert names == ["gamma", "beta", "moving_mean", "moving_variance"]
+    for one in (model, *model.layers):
+        for kind in ("", "trainable_", "non_trainable_"):
+            variables, weights = getattr(one, f"{kind}variables"), getattr(one, f"{kind}weights")
+            assert [id(v) for v in variables] == [id(w) for w in weights]
+    assert (len(model.trainable_variables), len(model.non_trainable_variables)) == (4, 2)
+
+
+def test_a_part_of_a_weight_by_its_index():
+    layer = Sequential([layers.Conv2D(4, 3, input_shape=(8, 8, 2))]).layers[0]
+    part = layer.kernel[:, :, 0, 3]
+    np.testing.assert_array_equal(part, layer.kernel.numpy()[:, :, 0, 3])
+    assert part.shape == (3, 3)
+    part[...] = 7  # a copy: the weights stay
+    assert not (layer.kernel.numpy() == 7).any()
+    assert layer.bias[-1] == 0
+    with pytest.raises(IndexError):
+        layer.bias[4]
+
+
+def test_a_summary_in_a_notebook_is_printed_and_displays_nothing_else(monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("rich.jupyter.display", lambda *parts: shown.append(parts))
+    lesson_model().summary()
+    assert "conv1 (Conv2D)" in capsys.readouterr().out
+    assert shown == []
+
+
+def test_a_summary_says_which_layers_learn(capsys):
+    model = lesson_model()
+    model.layers[0].trainable = False
+    model.summary(line_length=100, show_trainable=True)
+    rows = {line.split()[1]: line.split()[-2] for line in capsys.readouterr().out.splitlines()
+            if "(None" in line}  # fmt: skip
+    assert (rows["conv1"], rows["pool1"]) == ("N", "-")
+    assert rows[model.layers[-1].name] == "Y"
+    model.summary(line_length=100)
+    assert "Trainable" not in capsys.readouterr().out.splitlines()[2]

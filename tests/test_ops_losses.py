@@ -26,6 +26,8 @@ FROM_PREDICTIONS = [
     ("squared_hinge", {}, "binary", "real"),
     ("categorical_hinge", {}, "one-hot", "real"),
     ("kl_divergence", {}, "probabilities", "unit"),
+    ("cosine_similarity", {}, "real", "real"),
+    ("poisson", {}, "positive", "positive"),
 ]
 FROM_LOGITS = [
     ("softmax_cross_entropy", "one-hot"),
@@ -186,3 +188,23 @@ def test_binary_labels_of_a_hinge_become_signs(ops, rng):
         assert np.array_equal(f(binary, y_pred), f(2 * binary - 1, y_pred))
     signs = np.array([[1.0, -1.0]])
     assert ops.hinge(signs, np.array([[0.5, 0.5]])) == (0.5 + 1.5) / 2
+
+
+def test_a_row_of_zeros_has_no_direction(ops):
+    t = np.array([[1, 2], [0, 0], [3, 4]], np.float32)
+    y_pred = np.array([[0, 0], [1, 1], [-6, -8]], np.float32)
+    with np.errstate(all="raise"):
+        values = ops.cosine_similarity(t, y_pred)
+        dy = ops.cosine_similarity_backward(t, y_pred)
+    assert np.abs(values - [0, 0, 1]).max() < 1e-6
+    assert np.abs(dy).max() < 1e-6
+
+
+def test_no_count_and_none_expected(ops):
+    """Poisson: log 0 does not occur, and the best prediction is the count itself."""
+    counts = np.array([[0, 2, 0]], np.float32)
+    with np.errstate(all="raise"):
+        value = ops.poisson(counts, np.array([[0, 0, 0]], np.float32))
+        dy = ops.poisson_backward(counts, np.array([[0, 2, 1]], np.float32))
+    assert abs(value[0] + 2 / 3 * np.log(1e-7)) < 1e-4
+    assert np.abs(dy - [[1 / 3, 0, 1 / 3]]).max() < 1e-6

@@ -85,3 +85,12 @@ def test_the_transposed_convolution_counts_the_places_of_its_input():
     layer = layers.Conv2DTranspose(3, 2, strides=2)
     y = layer(np.zeros((1, 4, 4, 5)))
     assert layer.flops((1, 4, 4, 5), y.shape) == 2 * 16 * 2 * 2 * 3 * 5
+
+
+def test_in_a_notebook_the_table_is_text_and_displays_nothing_else(rng, monkeypatch):
+    shown = []
+    step = trace(small_model(), rng.normal(size=(2, 6, 6, 2)), np.array([0, 3]))
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("rich.jupyter.display", lambda *parts: shown.append(parts))
+    assert "conv (Conv2D)" in str(step)
+    assert shown == []

@@ -1,5 +1,7 @@
 """compile, fit, evaluate, predict."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -321,3 +323,90 @@ def test_stop_training_ends_the_run(data):
     model = small_model()
     model.compile("sgd", "sparse_categorical_crossentropy")
     assert model.fit(*data, epochs=9, callbacks=[Stop()], verbose=0).epoch == [0, 1]
+
+
+def test_validation_data_may_be_a_list(data):
+    x, y = data
+    model = small_model()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    for weight in (None, np.linspace(0, 2, 24)):
+        given = [x[72:], y[72:]] + ([] if weight is None else [weight])
+        history = model.fit(x, y, validation_data=given, verbose=0).history
+        expected = model.evaluate(x[72:], y[72:], sample_weight=weight, verbose=0)
+        assert history["val_loss"] == [pytest.approx(expected, rel=1e-6)]
+
+
+def test_a_generator_that_runs_out_is_reported(data):
+    x, y = data
+    model = small_model()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+
+    def batches(n):
+        for _ in range(n):
+            yield x[:8], y[:8]
+
+    with pytest.warns(UserWarning, match=r"ran out: 1 batches came where at least 2") as caught:
+        model.fit(batches(3), epochs=2, steps_per_epoch=2, verbose=0)
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match=r"ran out: 0 batches came where at least 1"):
+        model.fit(batches(3), epochs=2, verbose=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(batches(4), epochs=2, steps_per_epoch=2, verbose=0)
+        model.fit(batches(3), verbose=0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"run_eagerly": True, "jit_compile": False, "steps_per_execution": 1},
+        {"run_eagerly": None, "jit_compile": None, "steps_per_execution": None},
+        {"run_eagerly": False, "jit_compile": "auto"},
+        {"jit_compile": True},
+    ],
+)
+def test_how_keras_compiles_a_step_changes_nothing(data, options):
+    def trained(**options):
+        set_random_seed(2)
+        model = small_model()
+        model.compile("sgd", "sparse_categorical_crossentropy", **options)
+        return model.fit(*data, verbose=0).history["loss"]
+
+    assert trained(**options) == trained()
+
+
+def test_the_learning_rate_is_set_and_read_as_a_number(data):
+    model = small_model()
+    model.compile(optimizers.SGD(0.5), "sparse_categorical_crossentropy")
+    model.optimizer.learning_rate = 0.25
+    assert float(model.optimizer.learning_rate) == 0.25
+    _, gradients = model.compute_gradients(*data, training=True)
+    before = [w.numpy() for w in model.trainable_weights]
+    model.train_on_batch(*data)
+    for weight, old, gradient in zip(model.trainable_weights, before, gradients, strict=True):
+        np.testing.assert_allclose(weight.numpy(), old - 0.25 * gradient, rtol=1e-5, atol=1e-7)
+
+
+def test_crossentropy_is_the_one_that_fits_the_targets(data):
+    x, labels = data
+    for name, y in (("crossentropy", labels), ("CE", to_categorical(labels, 3))):
+        set_random_seed(4)
+        model = small_model()
+        model.compile("sgd", name)
+        set_random_seed(4)
+        plain = small_model()
+        kind = "sparse_categorical" if y.ndim == 1 else "categorical"
+        plain.compile("sgd", f"{kind}_crossentropy")
+        # First data that cannot be used: the choice is not made for good.
+        with pytest.raises(ValueError, match=r"^y_true: "):
+            model.fit(x, to_categorical(labels, 4) if y.ndim == 1 else labels + 9, verbose=0)
+        assert (
+            model.fit(x, y, shuffle=False, verbose=0).history
+            == plain.fit(x, y, shuffle=False, verbose=0).history
+        )
+    model = Sequential([layers.Dense(1, activation="sigmoid", input_dim=2)])
+    model.compile("sgd", "crossentropy")
+    value, gradients = model.compute_gradients(np.ones((4, 2)), np.array([0, 1, 1, 0]))
+    p = model(np.ones((1, 2)))[0, 0]
+    assert value == pytest.approx(-(np.log(p) + np.log(1 - p)) / 2, rel=1e-5)
+    assert gradients[1][0] == pytest.approx(p - 0.5, abs=1e-6)

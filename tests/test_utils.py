@@ -1,11 +1,12 @@
 """Helpers as in ``keras.utils``."""
 
+import inspect
 import random
 
 import numpy as np
 import pytest
 
-from minicnn import initializers, utils
+from minicnn import Sequential, initializers, layers, utils
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32", "bool"])
@@ -102,3 +103,40 @@ def test_against_keras(rng):
     for order in (1, 2):
         expected = keras.utils.normalize(x, axis=-1, order=order)
         assert np.abs(utils.normalize(x, axis=-1, order=order) - expected).max() < 1e-12
+
+
+def test_plot_model_saves_the_diagram(tmp_path):
+    Text = pytest.importorskip("matplotlib.text").Text
+    model = Sequential([layers.Dense(2, input_shape=(3,), name="only")])
+    sizes = []
+    for dpi in (50, 100):
+        file = tmp_path / f"{dpi}.png"
+        figure = utils.plot_model(model, file, show_shapes=True, rankdir="LR", dpi=dpi)
+        data = file.read_bytes()
+        assert data[:8] == b"\x89PNG\r\n\x1a\n"
+        sizes.append(int.from_bytes(data[16:20], "big"))
+    assert abs(sizes[1] - 2 * sizes[0]) <= 1
+    assert any("only" in text.get_text() for text in figure.findobj(Text))
+    utils.plot_model(model, str(tmp_path / "model.svg"))
+    assert "<svg" in (tmp_path / "model.svg").read_text()
+    before = set(tmp_path.iterdir())
+    assert utils.plot_model(model, to_file=None) is not None
+    assert set(tmp_path.iterdir()) == before
+    with pytest.raises(TypeError, match="show_shape"):
+        utils.plot_model(model, show_shape=True)
+
+
+def test_clear_session_starts_the_names_anew():
+    layers.Dense(1)
+    utils.clear_session()
+    assert [layers.Dense(1).name, layers.Dense(1).name] == ["dense", "dense_1"]
+
+
+@pytest.mark.keras
+def test_names_and_arguments_of_keras():
+    keras = pytest.importorskip("keras")
+    assert all(hasattr(keras.utils, name) for name in utils.__all__)
+    ours, theirs = (inspect.signature(kit.plot_model).parameters for kit in (utils, keras.utils))
+    for name, parameter in ours.items():
+        assert parameter.default == theirs[name].default
+    assert list(ours) == [name for name in theirs if name != "kwargs"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from minicnn import activations, constraints, initializers, regularizers
@@ -69,7 +70,7 @@ class LeakyReLU(Activation):
     """y = x where x > 0, else negative_slope x (Maas et al., 2013).
 
     Args:
-        negative_slope: 0.3 by default, as in Keras.
+        negative_slope: 0.3 by default, as in Keras. Its old name ``alpha`` is taken with a warning.
         kwargs: what every layer takes (``name``, ``input_shape``, ...).
 
     >>> import numpy as np
@@ -80,6 +81,9 @@ class LeakyReLU(Activation):
     not_in_config = frozenset({"activation"})
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any):
+        if "alpha" in kwargs:  # its name in Keras 2
+            warnings.warn("alpha of LeakyReLU: write negative_slope instead", stacklevel=2)
+            negative_slope = kwargs.pop("alpha")
         super().__init__(activations.LeakyReLU(negative_slope), **kwargs)
         self.negative_slope = negative_slope
 

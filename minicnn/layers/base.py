@@ -62,6 +62,16 @@ class Layer(Configurable):
     input_rank: int | None = None
     can_skip_input_gradient = False
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "call" in vars(cls) and "forward" not in vars(cls):
+            raise TypeError(
+                f"{cls.__name__}: call() cannot be used here, since nothing differentiates it. "
+                "Draw a model by calling layers on Input(shape), then Model(inputs, outputs); "
+                "write a layer with forward(x, training), which returns (y, saved), and "
+                "backward(dy, saved), which returns dx"
+            )
+
     def __init__(
         self,
         *,
@@ -76,7 +86,14 @@ class Layer(Configurable):
             raise TypeError(f"name: expected a str, got {name!r}")
         self.name = name or backend.auto_name(type(self).__name__)
         if input_dim is not None:
-            input_shape = (input_dim,)
+            if input_shape is not None:
+                raise ValueError(
+                    f"input_dim: expected input_shape or input_dim, got both: {input_shape!r} and "
+                    f"{input_dim!r}"
+                )
+            if isinstance(input_dim, bool) or not isinstance(input_dim, (int, np.integer)):
+                raise TypeError(f"input_dim: expected an int, got {input_dim!r}")
+            input_shape = sizes((input_dim,), "input_dim")
         self.trainable = bool(trainable)
         self.dtype = np.dtype(dtype or backend.floatx()).name
         self.activity_regularizer = regularizers.get(activity_regularizer)

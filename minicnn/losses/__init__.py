@@ -19,6 +19,7 @@ from minicnn.losses.crossentropy import (
 )
 from minicnn.losses.distances import (
     CategoricalHinge,
+    CosineSimilarity,
     Hinge,
     Huber,
     KLDivergence,
@@ -27,12 +28,14 @@ from minicnn.losses.distances import (
     MeanAbsolutePercentageError,
     MeanSquaredError,
     MeanSquaredLogarithmicError,
+    Poisson,
     SquaredHinge,
 )
 from minicnn.losses.functions import (
     binary_crossentropy,
     categorical_crossentropy,
     categorical_hinge,
+    cosine_similarity,
     hinge,
     huber,
     kl_divergence,
@@ -41,6 +44,7 @@ from minicnn.losses.functions import (
     mean_absolute_percentage_error,
     mean_squared_error,
     mean_squared_logarithmic_error,
+    poisson,
     sparse_categorical_crossentropy,
     squared_hinge,
 )
@@ -50,6 +54,7 @@ __all__ = [
     "BinaryCrossentropy",
     "CategoricalCrossentropy",
     "CategoricalHinge",
+    "CosineSimilarity",
     "Hinge",
     "Huber",
     "KLDivergence",
@@ -59,14 +64,17 @@ __all__ = [
     "MeanAbsolutePercentageError",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
+    "Poisson",
     "SparseCategoricalCrossentropy",
     "SquaredHinge",
     "binary_crossentropy",
     "categorical_crossentropy",
     "categorical_hinge",
+    "cosine_similarity",
     "get",
     "hinge",
     "huber",
+    "is_resolved_by_shape",
     "kind_of_targets",
     "kl_divergence",
     "log_cosh",
@@ -74,6 +82,7 @@ __all__ = [
     "mean_absolute_percentage_error",
     "mean_squared_error",
     "mean_squared_logarithmic_error",
+    "poisson",
     "resolve",
     "sparse_categorical_crossentropy",
     "squared_hinge",
@@ -83,6 +92,7 @@ _CLASSES: dict[Callable[..., Any], type[Loss]] = {
     binary_crossentropy: BinaryCrossentropy,
     categorical_crossentropy: CategoricalCrossentropy,
     categorical_hinge: CategoricalHinge,
+    cosine_similarity: CosineSimilarity,
     hinge: Hinge,
     huber: Huber,
     kl_divergence: KLDivergence,
@@ -91,6 +101,7 @@ _CLASSES: dict[Callable[..., Any], type[Loss]] = {
     mean_absolute_percentage_error: MeanAbsolutePercentageError,
     mean_squared_error: MeanSquaredError,
     mean_squared_logarithmic_error: MeanSquaredLogarithmicError,
+    poisson: Poisson,
     sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
     squared_hinge: SquaredHinge,
 }
@@ -149,9 +160,14 @@ def resolve(identifier: Any, y_true_shape: Any, y_pred_shape: Any) -> Loss | Non
     >>> resolve("crossentropy", (None, 1), (None, 10)).name, resolve("ce", (None,), (None, 1)).name
     ('sparse_categorical_crossentropy', 'binary_crossentropy')
     """
-    if isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce"):
+    if is_resolved_by_shape(identifier):
         identifier = f"{kind_of_targets(y_true_shape, y_pred_shape)}_crossentropy"
     return get(identifier)
+
+
+def is_resolved_by_shape(identifier: Any) -> bool:
+    """Whether the targets must be known to tell which loss is meant."""
+    return isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce")
 
 
 def kind_of_targets(y_true_shape: Any, y_pred_shape: Any) -> str:

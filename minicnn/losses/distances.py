@@ -151,3 +151,49 @@ class KLDivergence(Distance):
 
     def gradient(self, y_true: Any, y_pred: Any) -> Any:
         return self.ops.kl_divergence_backward(y_true, y_pred)
+
+
+class CosineSimilarity(Distance):
+    """-sum t y_pred / (|t| |y_pred|): -1 for the same direction, 0 across, 1 for the opposite one.
+
+    Args:
+        axis: -1, the one that is summed over.
+        reduction, name, dtype: see :class:`~minicnn.losses.Loss`.
+
+    >>> CosineSimilarity()([[0.0, 1.0], [1.0, 0.0]], [[0.0, 3.0], [0.0, 2.0]])
+    np.float32(-0.5)
+    """
+
+    not_in_config = frozenset({"axis"})  # which Keras does not write down
+    keras_only = {"axis": (-1,)}
+
+    def __init__(
+        self,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "cosine_similarity",
+        dtype: Any = None,
+    ):
+        super().__init__(reduction, name, dtype)
+        if axis != -1 or isinstance(axis, bool):
+            raise ValueError(f"axis: sums run over the last axis here, expected -1, got {axis!r}")
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return self.ops.cosine_similarity(y_true, y_pred)
+
+    def gradient(self, y_true: Any, y_pred: Any) -> Any:
+        return self.ops.cosine_similarity_backward(y_true, y_pred)
+
+
+class Poisson(Distance):
+    """1/c sum (y_pred - y_true log y_pred), for counts y_true and their expected numbers y_pred.
+
+    >>> Poisson()([[0.0, 2.0]], [[1.0, 1.0]])
+    np.float32(0.9999999)
+    """
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return self.ops.poisson(y_true, y_pred)
+
+    def gradient(self, y_true: Any, y_pred: Any) -> Any:
+        return self.ops.poisson_backward(y_true, y_pred)

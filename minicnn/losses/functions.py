@@ -11,6 +11,7 @@ from minicnn.losses.crossentropy import (
 )
 from minicnn.losses.distances import (
     CategoricalHinge,
+    CosineSimilarity,
     Hinge,
     Huber,
     KLDivergence,
@@ -19,6 +20,7 @@ from minicnn.losses.distances import (
     MeanAbsolutePercentageError,
     MeanSquaredError,
     MeanSquaredLogarithmicError,
+    Poisson,
     SquaredHinge,
 )
 
@@ -111,3 +113,13 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
 def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     """See :class:`~minicnn.losses.KLDivergence`."""
     return KLDivergence(reduction=None)(y_true, y_pred)
+
+
+def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
+    """See :class:`~minicnn.losses.CosineSimilarity`."""
+    return CosineSimilarity(axis, reduction=None)(y_true, y_pred)
+
+
+def poisson(y_true: Any, y_pred: Any) -> Any:
+    """See :class:`~minicnn.losses.Poisson`."""
+    return Poisson(reduction=None)(y_true, y_pred)

@@ -118,9 +118,9 @@ class StreamBatches:
             least = 1 if self.limit is None else self.limit
             if seen < least:
                 warnings.warn(
-                    f"x ran out of data: {seen} batches came where {least} were expected; "
+                    f"the data ran out: {seen} batches came where at least {least} were expected; "
                     "a generator must yield enough for all epochs, a Dataset can repeat()",
-                    stacklevel=2,
+                    stacklevel=3,  # the loop over the batches, then who called fit
                 )
         finally:
             # Leaving early ends the data set's threads; a running generator is the caller's.
@@ -172,6 +172,22 @@ def is_stream(x: Any) -> bool:
     """Whether ``x`` yields batches, rather than being an array or a collection of arrays."""
     is_array = hasattr(x, "__array__") or isinstance(x, (list, tuple, dict, str, bytes))
     return hasattr(x, "__iter__") and not is_array
+
+
+def validation_parts(validation_data: Any) -> tuple[Any, Any, Any]:
+    """``(x, y, sample_weight)``, from a tuple or list of two or three, or from a data set.
+
+    Raises:
+        ValueError: if it is a tuple or list of another length.
+    """
+    if not isinstance(validation_data, (tuple, list)):
+        return validation_data, None, None
+    if len(validation_data) not in (2, 3):
+        raise ValueError(
+            "validation_data: expected (x, y), (x, y, sample_weight) or a data set, got "
+            f"{len(validation_data)} parts"
+        )
+    return (*validation_data, None)[:3]
 
 
 def split_validation(

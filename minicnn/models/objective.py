@@ -42,7 +42,11 @@ class Objective:
         ops: Any,
     ):
         self.graph, self.names, self.ops = graph, output_names, ops
-        self.losses = [losses.get(one) for one in _per_output(loss, output_names, "loss")]
+        self.requested = _per_output(loss, output_names, "loss")
+        self.losses = [
+            losses.resolve(one, (None, 1), tensor.shape)
+            for one, tensor in zip(self.requested, graph.outputs, strict=True)
+        ]
         if all(one is None for one in self.losses):
             raise ValueError("loss: expected a loss for at least one output, got None")
         for one in self.losses:
@@ -76,6 +80,11 @@ class Objective:
 
     def prepare(self, y: list[Any], shapes: list[Any]) -> list[Any]:
         """The targets in the form in which the losses want them; raises if one cannot be used."""
+        for index, (one, target, shape) in enumerate(zip(self.requested, y, shapes, strict=True)):
+            if losses.is_resolved_by_shape(one):
+                loss = losses.resolve(one, np.shape(target), shape)
+                if type(loss) is not type(self.losses[index]):
+                    loss.ops, self.losses[index] = self.ops, loss
         return [
             target if loss is None else loss.prepare(target, shape)
             for loss, target, shape in zip(self.losses, y, shapes, strict=True)

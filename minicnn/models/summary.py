@@ -38,8 +38,9 @@ def print_summary(
     if show_trainable:
         table.add_column("Trainable", justify="center")
     for depth, layer, owner in rows:
+        indent = "    " * (depth - 1) + "  └ " if depth else ""
         row = [
-            "    " * (depth - 1) + "  └ " * (depth > 0) + f"{layer.name} ({type(layer).__name__})",
+            f"{indent}{layer.name} ({type(layer).__name__})",
             _output_shape(layer, owner),
             f"{layer.count_params():,}" if layer.built else "0 (unbuilt)",
         ]

@@ -12,9 +12,10 @@ import numpy as np
 
 from minicnn import optimizers
 from minicnn.callbacks import CallbackList, History
-from minicnn.models.batches import Batches, make_batches, split_validation
+from minicnn.models.batches import Batches, make_batches, split_validation, validation_parts
 from minicnn.models.objective import Objective
 from minicnn.random import SeedGenerator
+from minicnn.validation import choice
 from minicnn.variables import ParameterVector
 
 
@@ -42,6 +43,9 @@ class Trainer:
         loss_weights: Any = None,
         metrics: Any = None,
         weighted_metrics: Any = None,
+        run_eagerly: bool | None = False,
+        steps_per_execution: int | None = 1,
+        jit_compile: bool | str | None = "auto",
     ) -> None:
         """Choose how the model is trained. May be called again at will.
 
@@ -53,10 +57,15 @@ class Trainer:
             metrics: what to report besides: names, objects or functions; for several outputs a
                 list of lists, or a dict by output name.
             weighted_metrics: metrics that take the sample weights into account.
+            run_eagerly, steps_per_execution, jit_compile: how Keras's backends compile a step. They
+                change nothing here; more than one step per execution is refused.
 
         Raises:
             ValueError, TypeError: if a name is unknown or an object is of the wrong kind.
         """
+        choice(run_eagerly, "run_eagerly", (False, True, None))
+        choice(steps_per_execution, "steps_per_execution", (1, None))
+        choice(jit_compile, "jit_compile", ("auto", False, True, None))
         compiled = {
             "loss": loss,
             "loss_weights": loss_weights,
@@ -194,13 +203,8 @@ class Trainer:
         )  # fmt: skip
         validation = None
         if validation_data is not None:
-            together = isinstance(validation_data, tuple) or (
-                isinstance(validation_data, list)  # of arrays, and not of batches
-                and not any(isinstance(part, tuple) for part in validation_data)
-            )
-            parts = validation_data if together else (validation_data,)
             validation = make_batches(
-                self, *parts, *(None,) * (3 - len(parts)),
+                self, *validation_parts(validation_data),
                 validation_batch_size or batch_size, validation_steps, "validation_steps",
             )  # fmt: skip
         hooks = self._hooks(callbacks, verbose, epochs=epochs, steps=batches.steps, train=True)

@@ -16,6 +16,11 @@ from minicnn.validation import number
 from minicnn.variables import ParameterVector, Variable
 
 LearningRate: TypeAlias = "float | LearningRateSchedule | Callable[[], float]"
+# What these arguments of Keras 2 are called today.
+_RENAMED = {
+    "lr": "write learning_rate",
+    "decay": "write learning_rate=schedules.InverseTimeDecay(learning_rate, 1, decay)",
+}
 
 
 class Optimizer(Configurable):
@@ -48,7 +53,7 @@ class Optimizer(Configurable):
     Raises:
         ValueError: if a number is out of range, or more than one of ``clipnorm``, ``clipvalue`` and
             ``global_clipnorm`` is given.
-        TypeError: if something is not a number.
+        TypeError: if something is not a number, or there is no such argument.
     """
 
     keras_module = "keras.optimizers"
@@ -68,7 +73,11 @@ class Optimizer(Configurable):
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
         name: str | None = None,
+        **unknown: Any,
     ):
+        for argument in unknown:
+            hint = f"; {_RENAMED[argument]}" if argument in _RENAMED else ""
+            raise TypeError(f"{type(self).__name__}: unknown argument {argument!r}{hint}")
         self._learning_rate = _checked_rate(learning_rate)
         self.weight_decay = (
             None if weight_decay is None else number(weight_decay, "weight_decay", "[0, inf)")

@@ -80,6 +80,8 @@ from minicnn.backends.cupy.device import prepare as prepare, set_tf32 as set_tf3
 from minicnn.backends.cupy.losses import (
     categorical_hinge as categorical_hinge,
     categorical_hinge_backward as categorical_hinge_backward,
+    cosine_similarity as cosine_similarity,
+    cosine_similarity_backward as cosine_similarity_backward,
     hinge as hinge,
     hinge_backward as hinge_backward,
     huber as huber,
@@ -96,6 +98,8 @@ from minicnn.backends.cupy.losses import (
     mean_squared_error_backward as mean_squared_error_backward,
     mean_squared_logarithmic_error as mean_squared_logarithmic_error,
     mean_squared_logarithmic_error_backward as mean_squared_logarithmic_error_backward,
+    poisson as poisson,
+    poisson_backward as poisson_backward,
     squared_hinge as squared_hinge,
     squared_hinge_backward as squared_hinge_backward,
 )

@@ -68,6 +68,8 @@ from minicnn.backends.numpy.depthwise import (
 from minicnn.backends.numpy.losses import (
     categorical_hinge as categorical_hinge,
     categorical_hinge_backward as categorical_hinge_backward,
+    cosine_similarity as cosine_similarity,
+    cosine_similarity_backward as cosine_similarity_backward,
     hinge as hinge,
     hinge_backward as hinge_backward,
     huber as huber,
@@ -84,6 +86,8 @@ from minicnn.backends.numpy.losses import (
     mean_squared_error_backward as mean_squared_error_backward,
     mean_squared_logarithmic_error as mean_squared_logarithmic_error,
     mean_squared_logarithmic_error_backward as mean_squared_logarithmic_error_backward,
+    poisson as poisson,
+    poisson_backward as poisson_backward,
     squared_hinge as squared_hinge,
     squared_hinge_backward as squared_hinge_backward,
 )

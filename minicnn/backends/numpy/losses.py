@@ -1,7 +1,8 @@
 """Distances between targets and predictions, and divergences, each with its gradient.
 
 ``f(y_true, y_pred)`` takes two arrays (..., n) and returns values (...): the mean (for
-``categorical_hinge`` and ``kl_divergence`` the maximum or sum) over the last axis.
+``categorical_hinge``, ``cosine_similarity`` and ``kl_divergence`` the maximum or sum) over the last
+axis.
 ``f_backward(y_true, y_pred)`` returns the gradient of each value with respect to its own row of
 ``y_pred``, (..., n). At a kink, where there is no gradient, it is that of one side, or 0 for |x|.
 
@@ -145,6 +146,47 @@ def categorical_hinge_backward(y_true: Any, y_pred: Any) -> Any:
     is_best = np.argmax(others, axis=-1)[..., np.newaxis] == places
     dy = np.where(is_best, 1 - y_true, 0) - y_true
     return np.where(categorical_hinge(y_true, y_pred)[..., np.newaxis] > 0, dy, 0)
+
+
+def _directions(y: Any) -> tuple[Any, Any]:
+    """``(y / |y|, |y|)`` along the last axis; lengths below EPSILON count as EPSILON."""
+    length = np.maximum(np.sqrt(np.sum(np.square(y), axis=-1, keepdims=True)), EPSILON)
+    return y / length, length
+
+
+def cosine_similarity(y_true: Any, y_pred: Any) -> Any:
+    """-sum u v, with u = y_true / |y_true| and v = y_pred / |y_pred|: -1 where both point one way.
+
+    The cosine of the angle between the two, with a minus, so that the smallest value is the best.
+    """
+    u, _ = _directions(y_true)
+    v, _ = _directions(y_pred)
+    return -np.sum(u * v, axis=-1)
+
+
+def cosine_similarity_backward(y_true: Any, y_pred: Any) -> Any:
+    """(c v - u) / |y_pred| with c = sum u v: nothing along y_pred, whose length does not count.
+
+    0 where |y_pred| is not above EPSILON: there it has no direction.
+    """
+    u, _ = _directions(y_true)
+    v, length = _directions(y_pred)
+    c = np.sum(u * v, axis=-1, keepdims=True)
+    return np.where(length > EPSILON, (c * v - u) / length, 0)
+
+
+def poisson(y_true: Any, y_pred: Any) -> Any:
+    """1/n sum (y_pred - y_true log(y_pred + EPSILON)), for counts y_true.
+
+    -log of the Poisson probability of y_true where y_pred is the mean, but for log(y_true!), which
+    no prediction changes.
+    """
+    return np.mean(y_pred - y_true * np.log(y_pred + EPSILON), axis=-1)
+
+
+def poisson_backward(y_true: Any, y_pred: Any) -> Any:
+    """1/n (1 - y_true / (y_pred + EPSILON))."""
+    return (1 - y_true / (y_pred + EPSILON)) / y_pred.shape[-1]
 
 
 def kl_divergence(y_true: Any, y_pred: Any) -> Any:
