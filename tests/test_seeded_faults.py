@@ -22,7 +22,6 @@ def on_the_textbook_floor(monkeypatch):
     monkeypatch.setattr(backend, "_current", floor)
 
 
-
 def fault(check):
     """Enter a fault with the check that has to find it."""
 
