@@ -45,7 +45,7 @@ def test_the_two_lines_are_at_the_top():
     lines = [line for line in head.splitlines() if line.startswith("python3 -m venv .venv && ")]
     assert len(lines) == 2
     assert lines[0].endswith("/python examples/quickstart.py")
-    assert lines[1].endswith("/python -m pytest")
+    assert lines[1].endswith("/python -m pytest -n auto")
 
 
 def test_every_named_path_is_there():
