@@ -22,7 +22,7 @@ FLOORS = {
     "cupy": "minicnn.backends.cupy",
 }
 
-NEEDED = {"numba": ("numba", "scipy"), "cupy": ("cupy",)}
+NEEDED = {"numba": ("numba",), "cupy": ("cupy",)}
 
 _current: ModuleType | None = None
 _names: Counter[str] = Counter()

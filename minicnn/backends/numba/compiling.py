@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba import types
 from numba.core.caching import FunctionCache, NullCache
+from numba.extending import intrinsic
 
 _announced = False
 
@@ -45,6 +47,26 @@ def loop(function: Callable) -> Any:
     too. But it would be compiled three times over, and that takes seconds.)
     """
     return _jit(function, parallel=True)
+
+
+@intrinsic
+def call(typing_context: Any, address, arguments):
+    """The function at an address, called with a tuple of arguments.
+
+    What is called by its name becomes part of the caller, and is compiled again with it.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        address, packed = values
+        kinds = list(signature.args[1].types)
+        unpacked = [builder.extract_value(packed, i) for i in range(len(kinds))]
+        convention = context.call_conv
+        kind = convention.get_function_type(types.none, kinds)
+        function = builder.inttoptr(address, kind.as_pointer())
+        convention.call_function(builder, function, types.none, kinds, unpacked)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, arguments), generate
 
 
 def _jit(function: Callable, **options: bool) -> Any:

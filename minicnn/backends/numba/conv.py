@@ -2,9 +2,9 @@
 
 The textbook writes out the windows of many images, multiplies, and adds the bias: three trips
 through memory, the first with every pixel copied kh * kw times. Here each core does all three with
-one tile of some hundred windows at a time, which stays in its cache. In the backward a tile serves
-both gradients: gathered once for dW, then overwritten by dy W^T, which is added to dx.
-``tiles.py`` says how.
+some rows of an image at a time, and the product takes the windows from the image itself:
+``correlation.py`` says how. For 3x3 kernels over many channels there is a way with less
+multiplications, ``winograd.py``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from minicnn.backends import numpy as textbook
 from minicnn.backends.numba import winograd
 from minicnn.backends.numba.arrays import alike
-from minicnn.backends.numba.tiles import gather, scatter_and_sum, windows_on
+from minicnn.backends.numba.correlation import correlate, spread_and_sum, windows_on
 from minicnn.shapes import Pair
 
 
@@ -34,7 +34,7 @@ def conv2d(
     m = winograd.side_of_tiles(len(x), W.shape, windows, groups)
     if m:
         return winograd.forward(x, W, b, windows, m)
-    y, _ = gather(x, W, b, windows, groups)
+    y, _ = correlate(x, W, b, windows, groups)
     return y
 
 
@@ -57,4 +57,4 @@ def conv2d_backward(
     m = winograd.side_of_tiles(len(x), W.shape, windows, groups)
     if m:
         return winograd.backward(dy, x, W, windows, m, input_gradient)
-    return scatter_and_sum(dy, x, W, windows, groups, input_gradient=input_gradient)
+    return spread_and_sum(dy, x, W, windows, groups, input_gradient=input_gradient)

@@ -1,89 +1,114 @@
-"""The loops of convolution: a tile of windows is gathered, multiplied, finished, and forgotten."""
+"""The loops of convolution: some rows of an image's windows are multiplied and finished."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from minicnn.backends.numba.blas_kernels import matmul_add
 from minicnn.backends.numba.compiling import compiled, kernel
 from minicnn.backends.numba.pooling_kernels import maximum_of_pools, to_maxima
+from minicnn.backends.numba.product_kernels import matmul_add, windows_add
 from minicnn.backends.numba.vector_kernels import CHUNK
-from minicnn.backends.numba.windows_kernels import as_windows, gather, scatter
+from minicnn.backends.numba.windows_kernels import as_windows, taps_inside
 
 
 @kernel
-def forward(worker, workers, gemm, x, W, biases, y, windows, groups, rows, relu, scratch):
-    """y = x correlated with W, plus b; max(y, 0) if ``relu``.
+def forward(
+    worker, workers, product, x, W, biases, y, argmax, windows, pools, groups, lines, relu, scratch
+):
+    """y = x correlated with W, plus b; max(y, 0) if ``relu``. With pools, the maxima of that.
 
     Args:
+        product: the address of the matrix product.
         x: (n, h, w, c).
         W: (kh * kw * c / groups, f).
         biases: b, once or several times over; or empty.
-        y: (n * oh * ow, f).
-        windows: see ``gather``, as an array.
-        rows: windows of a tile.
-        scratch: (workers, rows * kh * kw * c / groups + CHUNK, or more).
-    """
-    windows, tile = as_windows(windows), scratch[worker]
-    k, f = len(W), W.shape[1] // groups
-    c, pixels = x.shape[3] // groups, x.reshape(x.size)
-    for start in range(worker * rows, len(y), workers * rows):
-        end = min(start + rows, len(y))
-        z, cols = y[start:end], tile[: (end - start) * k].reshape(end - start, k)
-        for group in range(groups):
-            gather(pixels, x.shape[1:], group * c, c, windows, start, end, tile)
-            of_group = slice(group * f, (group + 1) * f)
-            matmul_add(gemm, cols, False, W[:, of_group], False, z[:, of_group], 0)
-        finish(z.reshape(z.size), biases, relu)
-
-
-@kernel
-def forward_to_pools(
-    worker, workers, gemm, x, W, biases, y, argmax, windows, pools, groups, rows, relu, scratch
-):
-    """The maximum of each pool of what :func:`forward` computes, and where it was.
-
-    Args:
-        y, argmax: (n * ph * pw, f).
-        pools: ``(ph, pw, height, width)``, how many there are and their size, as an array.
-        rows: rows of pools of a tile.
-        scratch: (workers, windows of a tile * (kh * kw * c / groups + f) + 2 * CHUNK).
+        y: (n, oh, ow, f); with pools (n, ph, pw, f).
+        argmax: (n, ph, pw, f), where in its pool each maximum was; or empty.
+        windows: see ``as_windows``, as an array.
+        pools: ``(ph, pw, height, width)``, how many there are and their size, as an array; the size
+            is (1, 1) if there are none.
+        lines: so many rows of y at a time.
+        scratch: (workers, space for the pixels and, with pools, for the windows under so many
+            rows, + 2 * CHUNK).
     """
     windows, pools, scratch = as_windows(windows), _as_pools(pools), scratch[worker]
-    k, filters = W.shape
-    f = filters // groups
-    c, pixels = x.shape[3] // groups, x.reshape(x.size)
-    oh, ow = windows[:2]
+    ow, f = windows[1], W.shape[1]
     ph, pw, height, _ = pools
-    lines, per_line = len(y) // pw, height * ow  # rows of pools, and the windows under one
-    results = scratch[rows * per_line * k + CHUNK :]
-    best = np.empty(pw * filters + CHUNK, y.dtype)
-    where = np.empty(pw * filters + CHUNK, argmax.dtype)
+    line = pw * f
+    best, where = np.empty(line + CHUNK, y.dtype), np.empty(line + CHUNK, argmax.dtype)
     all_y, all_argmax = y.reshape(y.size), argmax.reshape(argmax.size)
-    for first in range(worker * rows, lines, workers * rows):
-        last = min(first + rows, lines)
-        m = (last - first) * per_line
-        z, cols = results[: m * filters].reshape(m, filters), scratch[: m * k].reshape(m, k)
-        for group in range(groups):
-            for line in range(first, last):
-                image = line // ph
-                start = (image * oh + (line - image * ph) * height) * ow
-                tile, end = scratch[(line - first) * per_line * k :], start + per_line
-                gather(pixels, x.shape[1:], group * c, c, windows, start, end, tile)
-            of_group = slice(group * f, (group + 1) * f)
-            matmul_add(gemm, cols, False, W[:, of_group], False, z[:, of_group], 0)
-        for line in range(first, last):
-            under, to = results[(line - first) * per_line * filters :], line * pw * filters
-            if (last - line - 1) * pw * filters >= CHUNK:
-                maximum_of_pools(under, ow, filters, pools, all_y, all_argmax, to)
+    under = lines * height * ow * f + CHUNK if argmax.size else 0
+    results, space = scratch[:under], scratch[under:]
+    blocks = -(-ph // lines)  # of an image
+    for block in range(worker, len(x) * blocks, workers):
+        image, first = block // blocks, block % blocks * lines
+        last = min(first + lines, ph)
+        to = (image * ph + first) * line
+        z = results if argmax.size else all_y[to:]
+        _correlate(product, x, image, W, z, first * height, last * height, windows, groups, space)
+        for q in range(last - first if argmax.size else 0):
+            of_pools = z[q * height * ow * f :]
+            if (last - first - q - 1) * line >= CHUNK:
+                maximum_of_pools(of_pools, ow, f, pools, all_y, all_argmax, to + q * line)
             else:  # what comes after the last line may be another worker's
-                maximum_of_pools(under, ow, filters, pools, best, where, 0)
-                for i in range(pw * filters):
-                    all_y[to + i] = best[i]
-                    all_argmax[to + i] = where[i]
+                maximum_of_pools(of_pools, ow, f, pools, best, where, 0)
+                for i in range(line):
+                    all_y[to + q * line + i] = best[i]
+                    all_argmax[to + q * line + i] = where[i]
         # What a bias adds to all numbers of a pool changes none of its maxima, nor does the ReLU.
-        finished = y[first * pw : last * pw]
-        finish(finished.reshape(finished.size), biases, relu)
+        finish(all_y[to : to + (last - first) * line], biases, relu)
+
+
+@compiled
+def _correlate(product, x, image, W, z, first, last, windows, groups, space):
+    """Some rows of an image's windows times W; z is flat."""
+    _, ow, kh, kw, sh, sw, dh, dw, _, _ = windows
+    channels, f = x.shape[3], W.shape[1]
+    c, filters = channels // groups, f // groups
+    pixels, start, line = _pixels_under(x, image, first, last, windows, space)
+    for row in range(last - first):
+        of_row = z[row * ow * f : (row + 1) * ow * f].reshape(ow, f)
+        corner = start + row * sh * line
+        if groups == 1 and dw == 1:  # a row of the window is one run of pixels
+            windows_add(product, pixels, corner, sw * c, 1, dh * line, kh, W, of_row, 0)
+            continue
+        for group in range(groups):
+            some = slice(group * filters, (group + 1) * filters)
+            for i in range(kh):
+                at = corner + i * dh * line + group * c
+                windows_add(
+                    product, pixels, at, sw * channels, 1, dw * channels, kw,
+                    W[i * kw * c : (i + 1) * kw * c, some], of_row[:, some], min(i, 1),
+                )  # fmt: skip
+
+
+@compiled
+def _pixels_under(x, image, first, last, windows, space):
+    """The pixels under some rows of an image's windows, with zeros around the image.
+
+    Returns:
+        ``(pixels, start, line)``: a flat array, where the first window begins in it, and how far it
+        is to the next row of pixels.
+    """
+    _, h, w, c = x.shape
+    _, ow, kh, kw, sh, sw, dh, dw, top, left = windows
+    begin, rows = first * sh - top, (last - 1 - first) * sh + (kh - 1) * dh + 1
+    columns = (ow - 1) * sw + (kw - 1) * dw + 1
+    pixels = x.reshape(x.size)
+    if left == 0 and columns <= w and begin >= 0 and begin + rows <= h:
+        return pixels, (image * h + begin) * w * c, w * c
+    from_column, to_column = max(0, left), min(columns, left + w)
+    for row in range(rows):
+        target = space[row * columns * c : (row + 1) * columns * c]
+        if 0 <= begin + row < h:
+            of_row = ((image * h + begin + row) * w - left) * c
+            target[: from_column * c] = 0
+            for k in range(from_column * c, to_column * c):
+                target[k] = pixels[of_row + k]
+            target[to_column * c :] = 0
+        else:
+            target[:] = 0
+    return space, 0, columns * c
 
 
 @compiled
@@ -93,9 +118,9 @@ def _as_pools(numbers):
 
 @compiled
 def finish(z, biases, relu):
-    """Add the bias and cut off below zero, while the tile is in the cache.
+    """Add the bias and cut off below zero, while z is in the cache.
 
-    The tile is taken as one row of numbers: the loops are then long enough to be quick.
+    It is taken as one row of numbers: the loops are then long enough to be quick.
     """
     zero = z.dtype.type(0)
     if biases.size:
@@ -110,94 +135,108 @@ def finish(z, biases, relu):
 
 @kernel
 def backward(
-    worker, workers, gemm, dy, y, argmax, x, W, W_T, dx, sums, windows, pools, groups, images,
-    rows, relu, scratch,
+    worker, workers, product, dy, y, argmax, x, W_T, dx, sums, windows, pools, groups, lines, relu,
+    scratch,
 ):  # fmt: skip
     """dx, and partial sums of dW and db.
 
     Args:
-        dy: (n * oh * ow, f); with pools (n * ph * pw, f).
+        product: the address of the matrix product.
+        dy: (n, oh, ow, f); with pools (n, ph, pw, f).
         y: what the forward returned; read only if ``relu``.
         argmax: with pools, as the forward returned it; else empty.
         x: (n, h, w, c); empty if only dx is wanted.
-        W: (kh * kw * c / groups, f).
-        W_T: its transpose, contiguous, or empty where the product takes W as it is.
+        W_T: (f, kh * kw * c / groups).
         dx: (n, h, w, c), or empty.
         sums: (parts, kh * kw * c / groups * f + f), for the dW and db of so many parts of the
             batch; with no columns if only dx is wanted.
-        windows, pools: see :func:`forward`.
-        images: so many at a time are brought back through their pools.
-        rows: of a tile.
-        scratch: (workers, rows * kh * kw * c / groups + rows of dz * f + 2 * CHUNK); there are as
-            many rows of dz as in a tile, or, with pools, in so many images.
+        windows, pools, lines: see :func:`forward`.
+        scratch: (workers, space for the pixels and for the gradients of the windows under so many
+            rows, + 2 * CHUNK).
     """
-    windows, pools = as_windows(windows), _as_pools(pools)
-    k, f = W.shape
-    n = max(len(x), len(dx))
-    per_image, maxima_per_image = windows[0] * windows[1], pools[0] * pools[1]
-    tile, space = scratch[worker, : rows * k + CHUNK], scratch[worker, rows * k + CHUNK :]
+    windows, pools, scratch = as_windows(windows), _as_pools(pools), scratch[worker]
+    n, ph, pw, f = dy.shape
+    ow, height, line = windows[1], pools[2], pw * f
+    all_dy, all_y, all_argmax = dy.reshape(dy.size), y.reshape(y.size), argmax.reshape(argmax.size)
+    under = lines * height * ow * f + CHUNK if relu else 0
+    passed, space = scratch[:under], scratch[under:]
     for part in range(worker, len(sums), workers):
-        first, last = n * part // len(sums), n * (part + 1) // len(sums)
         sums[part] = 0
-        if dx.size:
-            dx[first:last] = 0
-        for image in range(first, last, images):
-            image_end = min(image + images, last)
-            begin = image * per_image
-            if argmax.size:
-                for i in range(image, image_end):
-                    at = i * maxima_per_image * f
-                    dz_of_image = space[(i - image) * per_image * f :]
-                    to_maxima(
-                        dy.reshape(dy.size), y.reshape(y.size), argmax.reshape(argmax.size), at, f,
-                        windows[:2], pools, dz_of_image,
-                    )  # fmt: skip
-            for start in range(begin, image_end * per_image, rows):
-                end = min(start + rows, image_end * per_image)
+        for image in range(n * part // len(sums), n * (part + 1) // len(sums)):
+            if dx.size:
+                dx[image] = 0
+            for first in range(0, ph, lines):
+                last = min(first + lines, ph)
+                start, end = (image * ph + first) * line, (image * ph + last) * line
+                dz = all_dy[start:end]
                 if argmax.size:
-                    dz = space[(start - begin) * f : (end - begin) * f].reshape(end - start, f)
+                    of_lines = last - first, pw, height, pools[3]
+                    count = (last - first) * height, ow
+                    to_maxima(all_dy, all_y, all_argmax, start, f, count, of_lines, passed)
+                    dz = passed
                 elif relu:
-                    dz = space[: (end - start) * f].reshape(end - start, f)
-                    _through_relu(dy[start:end], y[start:end], dz)
-                else:
-                    dz = dy[start:end]
-                _of_tile(gemm, dz, x, W, W_T, dx, sums[part], windows, groups, start, end, tile)
+                    _through_relu(dz, all_y[start:end], passed)
+                    dz = passed
+                rows = first * height, last * height
+                dz = dz[: (rows[1] - rows[0]) * ow * f].reshape((rows[1] - rows[0]) * ow, f)
+                if x.size:
+                    _add_to_sums(product, dz, x, image, sums[part], *rows, windows, groups, space)
+                if dx.size:
+                    _add_to_pixels(product, dz, W_T, dx[image], rows[0], windows, groups)
 
 
 @compiled
-def _of_tile(gemm, dz, x, W, W_T, dx, total, windows, groups, start, end, tile):
-    """What the windows of a tile add to dW and db (in ``total``) and to dx."""
-    k, filters = W.shape
-    channels = max(x.shape[3], dx.shape[3])
-    c, f = channels // groups, filters // groups
-    cols = tile[: (end - start) * k].reshape(end - start, k)
+def _add_to_sums(product, dz, x, image, total, first, last, windows, groups, space):
+    """What some rows of an image's windows add to dW and db: dW += windows^T dz."""
+    _, _, kh, kw, sh, sw, dh, dw, _, _ = windows
+    channels, f = x.shape[3], dz.shape[1]
+    c, filters = channels // groups, f // groups
+    dW, db = total[: kh * kw * c * f].reshape(kh * kw * c, f), total[kh * kw * c * f :]
+    pixels, start, line = _pixels_under(x, image, first, last, windows, space)
+    runs, run = (1, kw * c) if groups == 1 and dw == 1 else (kw, c)
     for group in range(groups):
-        of_group = slice(group * f, (group + 1) * f)
-        if x.size:
-            dW = total[: k * filters].reshape(k, filters)
-            gather(x.reshape(x.size), x.shape[1:], group * c, c, windows, start, end, tile)
-            matmul_add(gemm, cols, True, dz[:, of_group], False, dW[:, of_group], 1)
-        if dx.size:
-            if W_T.size:
-                matmul_add(gemm, dz[:, of_group], False, W_T[of_group], False, cols, 0)
-            else:
-                matmul_add(gemm, dz[:, of_group], False, W[:, of_group], True, cols, 0)
-            scatter(dx.reshape(dx.size), dx.shape[1:], group * c, c, windows, start, end, tile)
-    if x.size:
-        db = total[k * filters :]
-        for m in range(len(dz)):
-            row = dz[m]
-            for i in range(len(row)):
-                db[i] += row[i]
+        some = slice(group * filters, (group + 1) * filters)
+        for i in range(kh):
+            for j in range(runs):
+                at, to = start + i * dh * line + j * dw * channels + group * c, (i * runs + j) * run
+                windows_add(
+                    product, pixels, at, 1, sw * channels, sh * line, last - first,
+                    dz[:, some], dW[to : to + run, some], 1,
+                )  # fmt: skip
+    for m in range(len(dz)):
+        row = dz[m]
+        for i in range(len(row)):
+            db[i] += row[i]
+
+
+@compiled
+def _add_to_pixels(product, dz, W_T, dx, first, windows, groups):
+    """What some rows of an image's windows add to its gradient: for every tap, dx += dz W^T."""
+    _, ow, kh, kw, sh, sw, dh, dw, top, left = windows
+    h, w, channels = dx.shape
+    c, filters = channels // groups, dz.shape[1] // groups
+    for row in range(len(dz) // ow):
+        of_row, begin = dz[row * ow : (row + 1) * ow], (first + row) * sh - top
+        for i in range(*taps_inside(begin, kh, dh, h)):
+            for j in range(kw):
+                # Which windows of the row have this tap on the image.
+                q, q_end = taps_inside(j * dw - left, ow, sw, w)
+                column = q * sw + j * dw - left
+                pixels = dx[begin + i * dh, column : column + (q_end - q - 1) * sw + 1 : sw]
+                for group in range(groups if q < q_end else 0):
+                    some, tap = slice(group * filters, (group + 1) * filters), (i * kw + j) * c
+                    matmul_add(
+                        product, of_row[q:q_end, some], W_T[some, tap : tap + c],
+                        pixels[:, group * c : (group + 1) * c], 1,
+                    )  # fmt: skip
 
 
 @compiled
 def _through_relu(dy, y, dz):
     """dz = dy where y > 0, else 0."""
-    given, output, passed = dy.reshape(dy.size), y.reshape(y.size), dz.reshape(dz.size)
     zero = dy.dtype.type(0)
-    for i in range(len(given)):
-        passed[i] = given[i] if output[i] > zero else zero
+    for i in range(len(dy)):
+        dz[i] = dy[i] if y[i] > zero else zero
 
 
 @kernel

@@ -24,8 +24,8 @@ from minicnn.backends.numba import winograd
 from minicnn.backends.numba.activation import relu_backward
 from minicnn.backends.numba.arrays import alike
 from minicnn.backends.numba.conv import conv2d_backward
+from minicnn.backends.numba.correlation import correlate, spread_and_sum, windows_on
 from minicnn.backends.numba.pooling import max_pool2d, max_pool2d_backward
-from minicnn.backends.numba.tiles import gather, scatter_and_sum, windows_on
 from minicnn.shapes import Pair
 
 
@@ -57,7 +57,7 @@ def conv2d_relu(
         windows = windows_on(x.shape, W.shape, strides, padding, dilation, groups)
         m = winograd.side_of_tiles(len(x), W.shape, windows, groups)
         if not m:
-            y, argmax = gather(x, W, b, windows, groups, relu=True, pool=pool_size)
+            y, argmax = correlate(x, W, b, windows, groups, relu=True, pool=pool_size)
             return y, (x, y, argmax if pool_size else None)
         y = winograd.forward(x, W, b, windows, m, relu=True)
     else:
@@ -89,7 +89,7 @@ def conv2d_relu_backward(
     x, y, argmax = saved
     windows = windows_on(x.shape, W.shape, strides, padding, dilation, groups)
     if alike(dy, x, W) and not winograd.side_of_tiles(len(x), W.shape, windows, groups):
-        return scatter_and_sum(dy, x, W, windows, groups, y, argmax, pool_size, input_gradient)
+        return spread_and_sum(dy, x, W, windows, groups, y, argmax, pool_size, input_gradient)
     dz = relu_backward(dy, None, y)
     if pool_size:
         z_shape = (len(x), *windows.count, W.shape[3])

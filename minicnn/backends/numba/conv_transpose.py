@@ -1,6 +1,6 @@
 """Transposed convolution; ``minicnn/backends/numpy/conv_transpose.py`` has the mathematics.
 
-It is the way back through a convolution, and its backward is the way forth: the tiles of
+It is the way back through a convolution, and its backward is the way forth: the passes of
 ``conv.py`` serve for both.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.arrays import alike
-from minicnn.backends.numba.tiles import gather, scatter_and_sum
+from minicnn.backends.numba.correlation import correlate, spread_and_sum
 from minicnn.backends.numpy.windows import Windows
 from minicnn.shapes import Pair, check_channels
 
@@ -29,7 +29,7 @@ def conv2d_transpose(
         return textbook.conv2d_transpose(x, W, b, strides, padding, dilation, output_padding)
     check_channels(x.shape, W.shape, W.shape[3])
     windows = Windows.under(x.shape[1:3], W.shape[:2], strides, padding, dilation, output_padding)
-    y, _, _ = scatter_and_sum(x, None, W, windows)
+    y, _, _ = spread_and_sum(x, None, W, windows)
     if b is not None:
         y += b
     return y
@@ -51,6 +51,6 @@ def conv2d_transpose_backward(
             dy, x, W, strides, padding, dilation, output_padding, input_gradient
         )
     windows = Windows.under(x.shape[1:3], W.shape[:2], strides, padding, dilation, output_padding)
-    dx = gather(dy, W, None, windows)[0] if input_gradient else None
-    _, dW, _ = scatter_and_sum(x, dy, W, windows, input_gradient=False)
+    dx = correlate(dy, W, None, windows)[0] if input_gradient else None
+    _, dW, _ = spread_and_sum(x, dy, W, windows, input_gradient=False)
     return dx, dW, dy.sum(axis=(0, 1, 2))

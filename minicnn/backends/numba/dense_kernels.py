@@ -1,128 +1,103 @@
-"""The loops of the fully connected product: its parts, each a product on one core."""
+"""The loops of the fully connected product: what each core has of it."""
 
 from __future__ import annotations
 
-from minicnn.backends.numba.blas_kernels import matmul_add
 from minicnn.backends.numba.compiling import compiled, kernel
+from minicnn.backends.numba.product_kernels import ROWS, lanes_of, matmul_add
 
-
-@compiled
-def _share(parts, worker, workers):
-    """A worker's parts: neighbours, as an optimizer deals out a weight. So each core finds in its
-    cache what it wrote there."""
-    return range(parts * worker // workers, parts * (worker + 1) // workers)
+# So many inputs are taken at a time on the way back: a few tiles of the product.
+INPUTS = 48
 
 
 @kernel
-def forward(worker, workers, gemm, x, W, b, y, by_rows, parts, block, sink):
-    """y = x W + b, in parts of the batch or of the units.
+def forward(worker, workers, product, x, W, b, y):
+    """y = x W + b.
 
     Args:
+        product: the address of the matrix product.
         x: (n, in).
         W: (in, units).
         b: (units,), or empty.
         y: (n, units).
-        by_rows: whether the parts are of the batch.
-        block: so many inputs go into one product.
-        sink: (workers, some), for numbers that nobody wants.
     """
-    n, (inputs, units) = len(x), W.shape
-    for part in _share(parts, worker, workers):
-        rows, columns = slice(0, n), slice(0, units)
-        if by_rows:
-            rows = slice(n * part // parts, n * (part + 1) // parts)
-            matmul_add(gemm, x[rows], False, W, False, y[rows], 0)
-        else:
-            columns = slice(units * part // parts, units * (part + 1) // parts)
-            for start in range(0, inputs, block):
-                some = slice(start, min(start + block, inputs))
-                _fetch(W[some, columns], sink[worker])
-                part_of_x, keep = x[:, some], 0 if start == 0 else 1
-                matmul_add(gemm, part_of_x, False, W[some, columns], False, y[:, columns], keep)
-        if b.size:
-            for i in range(rows.start, rows.stop):
-                for j in range(columns.start, columns.stop):
-                    y[i, j] += b[j]
+    n, units = y.shape
+    parts = min(workers, -(-units // (2 * lanes_of(y))))  # of the columns
+    share = workers // parts  # of the rows
+    if worker >= parts * share:
+        return
+    first, last = _share(units, 2 * lanes_of(y), worker % parts, parts)
+    start, end = _share(n, ROWS, worker // parts, share)
+    matmul_add(product, x[start:end], W[:, first:last], y[start:end, first:last], 0)
+    if b.size:
+        for i in range(start, end):
+            for j in range(first, last):
+                y[i, j] += b[j]
 
 
 @kernel
-def partial_forward(worker, workers, gemm, x, W, sums, block, sink):
-    """x W in so many parts as ``sums`` (parts, n, units) has, along the inputs.
-
-    Args:
-        block: so many inputs go into one product.
-        sink: (workers, some), for numbers that nobody wants.
-    """
+def forward_in_parts(worker, workers, product, x, W, sums):
+    """x W in as many parts as ``sums`` (parts, n, units) has, along the inputs."""
     inputs, parts = len(W), len(sums)
-    for part in _share(parts, worker, workers):
-        first, last = inputs * part // parts, inputs * (part + 1) // parts
-        for start in range(first, last, block):
-            end = min(start + block, last)
-            keep = 0 if start == first else 1
-            _fetch(W[start:end], sink[worker])
-            matmul_add(gemm, x[:, start:end], False, W[start:end], False, sums[part], keep)
+    for part in range(parts * worker // workers, parts * (worker + 1) // workers):
+        start, end = inputs * part // parts, inputs * (part + 1) // parts
+        matmul_add(product, x[:, start:end], W[start:end], sums[part], 0)
 
 
 @kernel
-def backward(
-    worker, workers, gemm, dy, x, W, dx, dW, db, dx_by_rows, parts_of_dx, dW_by_rows, parts_of_dW,
-    block, sink,
-):  # fmt: skip
-    """dx = dy W^T, dW = x^T dy, each in parts of its rows or of its columns; db.
+def add_parts(worker, workers, sums, b, y):
+    """y = the sum of the parts, always in the same order, plus b."""
+    n, units = y.shape
+    for i in range(n * worker // workers, n * (worker + 1) // workers):
+        for j in range(units):
+            y[i, j] = sums[0, i, j]
+        for part in range(1, len(sums)):
+            for j in range(units):
+                y[i, j] += sums[part, i, j]
+        if b.size:
+            for j in range(units):
+                y[i, j] += b[j]
+
+
+@kernel
+def backward(worker, workers, product, dy, dy_T, x, W, dx, dW, db, scratch):
+    """dx = dy W^T, dW = x^T dy; db, the sum of the rows of dy.
 
     Args:
+        dy: (n, units).
+        dy_T: its transpose, contiguous, or empty: then W is transposed instead.
         dx: (n, in), or empty where it is not wanted.
-        block: so many rows of dW come from one product.
-        sink: (workers, some), for numbers that nobody wants.
+        scratch: (workers, INPUTS * the smaller of n and units), unless dx is empty.
     """
     n, (inputs, units) = len(dy), W.shape
-    for part in _share(parts_of_dW, worker, workers):
-        if dW_by_rows:
-            last = inputs * (part + 1) // parts_of_dW
-            for start in range(inputs * part // parts_of_dW, last, block):
-                some = slice(start, min(start + block, last))
-                matmul_add(gemm, x[:, some], True, dy, False, dW[some], 0)
-        else:
-            some = slice(units * part // parts_of_dW, units * (part + 1) // parts_of_dW)
-            matmul_add(gemm, x, True, dy[:, some], False, dW[:, some], 0)
-    for part in _share(parts_of_dx if dx.size else 0, worker, workers):
-        if dx_by_rows:
-            some = slice(n * part // parts_of_dx, n * (part + 1) // parts_of_dx)
-            matmul_add(gemm, dy[some], False, W, True, dx[some], 0)
-        else:
-            last = inputs * (part + 1) // parts_of_dx
-            for start in range(inputs * part // parts_of_dx, last, FETCHED):
-                some = slice(start, min(start + FETCHED, last))
-                _fetch(W[some], sink[worker])
-                matmul_add(gemm, dy, False, W[some], True, dx[:, some], 0)
+    first, last = _share(inputs, ROWS, worker, workers)
+    for start in range(first, last, INPUTS):
+        end = min(start + INPUTS, last)
+        matmul_add(product, x[:, start:end].T, dy, dW[start:end], 0)
+        if dx.size and dy_T.size:
+            dx_T = scratch[worker, : (end - start) * n].reshape(end - start, n)
+            matmul_add(product, W[start:end], dy_T, dx_T, 0)
+            _transpose(dx_T, dx[:, start:end])
+        elif dx.size:
+            W_T = scratch[worker, : units * (end - start)].reshape(units, end - start)
+            _transpose(W[start:end], W_T)
+            matmul_add(product, dy, W_T, dx[:, start:end], 0)
     if worker == 0:
-        _sum_rows(dy, db)
-
-
-# So many rows of W are fetched before they are multiplied.
-FETCHED = 512
-
-
-@compiled
-def _fetch(W, sink):
-    """Bring some rows of W into the cache.
-
-    BLAS takes a large matrix 16 columns at a time, and where it is not in the cache waits for every
-    row anew. Read from front to back, it comes much quicker.
-    """
-    total = sink[0]
-    for i in range(len(W)):
-        for j in range(0, W.shape[1], 64 // W.itemsize):
-            total += W[i, j]
-    sink[0] = total  # or else the compiler would leave out the reading
+        db[:] = 0
+        for i in range(n):
+            for j in range(units):
+                db[j] += dy[i, j]
 
 
 @compiled
-def _sum_rows(a, total):
-    """total = the sum of the rows of a, in order."""
-    for j in range(len(total)):
-        total[j] = 0
-    for i in range(len(a)):
-        row = a[i]
-        for j in range(len(total)):
-            total[j] += row[j]
+def _share(size, piece, worker, workers):
+    """A worker's part of a range, from and up to, such that only the last piece is not whole."""
+    pieces = -(-size // piece)
+    first, last = pieces * worker // workers, pieces * (worker + 1) // workers
+    return first * piece, min(last * piece, size)
+
+
+@compiled
+def _transpose(a, a_T):
+    for i in range(len(a_T)):
+        for j in range(len(a)):
+            a_T[i, j] = a[j, i]

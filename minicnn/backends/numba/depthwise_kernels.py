@@ -15,7 +15,7 @@ def forward(worker, workers, x, W, b, y, windows):
         W: (kh, kw, c, m).
         b: (c * m,), or empty.
         y: (n, oh, ow, c * m).
-        windows: see ``gather``.
+        windows: see ``as_windows``, as an array.
     """
     _, h, w, c = x.shape
     m = W.shape[3]

@@ -20,7 +20,7 @@ def max_pool(worker, workers, x, y, argmax, windows):
     Args:
         x: (n, h, w, c).
         y, argmax: (n, oh, ow, c).
-        windows: see ``gather``.
+        windows: see ``as_windows``, as an array.
     """
     _, h, w, c = x.shape
     oh, ow, kh, kw, sh, sw, dh, dw, top, left = as_windows(windows)

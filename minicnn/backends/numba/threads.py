@@ -4,14 +4,11 @@ Every kernel splits its work among ``workers``, and hands parts out in an order 
 on how many there are; sums are made from a fixed number of partial sums. So results are equal to
 the bit whatever the number of workers.
 
-While a loop runs, the BLAS that it calls is held at one thread, as the loop itself is what keeps
-the cores busy. Before and after, its number of threads is what the user set. (NumPy has another
-BLAS of its own, which this floor does not use.)
+No kernel calls BLAS: its threads and these would take the cores away from each other.
 """
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import math
 import os
@@ -89,6 +86,7 @@ def crew(work: int) -> int:
 
 
 of_loops = Kernels("loop_kernels")
+of_products = Kernels("product_kernels")
 
 
 def launch(kernel: Any, workers: int, *arguments: Any) -> None:
@@ -124,21 +122,6 @@ def launch_loop(loop: Callable, workers: int, *arguments: Any) -> None:
             set_threads(threads)
 
 
-def launch_with_blas(kernel: Any, workers: int, *arguments: Any) -> None:
-    """:func:`launch` a kernel that calls BLAS, which is held at one thread meanwhile."""
-    get_threads, set_threads = _blas_threads()
-    with _one_at_a_time:
-        threads = get_threads()
-        if threads == 1:
-            launch(kernel, workers, *arguments)
-            return
-        set_threads(1)
-        try:
-            launch(kernel, workers, *arguments)
-        finally:
-            set_threads(threads)
-
-
 _addresses: dict[tuple[Any, str], int] = {}
 
 
@@ -153,37 +136,26 @@ def _address(kernel: Any, arguments: tuple[Any, ...]) -> int:
         from numba import typeof
 
         signature = tuple(typeof(argument) for argument in (0, 1, *arguments))
-        kernel.compile(signature)
-        compiled = kernel.overloads[signature]
-        name = compiled.fndesc.llvm_func_name
-        _addresses[key] = compiled.library.get_pointer_to_function(name)
+        _addresses[key] = _compiled(kernel, signature)
     return _addresses[key]
 
 
-@cache
-def gemm(dtype: Any) -> int:
-    """The address of the matrix product for ``dtype``, float32 or float64, in SciPy's BLAS."""
-    from numba.extending import get_cython_function_address
-
-    name = {"f": "sgemm", "d": "dgemm"}[dtype.char]
-    return get_cython_function_address("scipy.linalg.cython_blas", name)
+def _compiled(function: Any, signature: tuple[Any, ...]) -> int:
+    """The address of a function's machine code, for arguments of these types."""
+    function.compile(signature)
+    compiled = function.overloads[signature]
+    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
 
 
 @cache
-def small_product() -> int:
-    """Up to which m n k SciPy's BLAS multiplies matrices without packing them first.
+def product(dtype: Any) -> int:
+    """The address of the matrix product for ``dtype``, float32 or float64."""
+    from numba import from_dtype, types
 
-    OpenBLAS has kernels for that on CPUs with AVX-512. For matrices with less than a hundred
-    columns they are half as fast again as the others, so there it pays to cut products small.
-    """
-    for library in _blas_libraries():
-        for name in ("scipy_openblas_get_corename", "openblas_get_corename"):
-            if hasattr(library, name):
-                core = getattr(library, name)
-                core.restype = ctypes.c_char_p
-                packs_not = core() in (b"SkylakeX", b"Cooperlake", b"Sapphirerapids")
-                return 100**3 if packs_not else 0
-    return 0
+    matrix, size = types.CPointer(from_dtype(dtype)), types.intp
+    sizes = (size,) * 5
+    signature = (matrix, size, size, size, matrix, size, matrix, size, *sizes)
+    return _compiled(of_products.product, signature)
 
 
 @cache
@@ -201,35 +173,3 @@ def _numba_threads() -> tuple[Callable[[], int], Callable[[int], None], int]:
     get_threads = getattr(parallel, "_get_num_threads", get_threads)
     set_threads = getattr(parallel, "_set_num_threads", set_threads)
     return get_threads, set_threads, numba.config.NUMBA_NUM_THREADS
-
-
-@cache
-def _blas_threads() -> tuple[Callable[[], int], Callable[[int], None]]:
-    """The functions of SciPy's BLAS that read and set its number of threads.
-
-    A BLAS that has neither of the known names (Apple's has none) decides for itself.
-    """
-    for library in _blas_libraries():
-        for read, write in (
-            ("scipy_openblas_get_num_threads", "scipy_openblas_set_num_threads"),
-            ("openblas_get_num_threads", "openblas_set_num_threads"),
-            ("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"),
-            ("bli_thread_get_num_threads", "bli_thread_set_num_threads"),
-        ):
-            if hasattr(library, read) and hasattr(library, write):
-                return getattr(library, read), getattr(library, write)
-    return lambda: 1, lambda n: None
-
-
-@cache
-def _blas_libraries() -> list[ctypes.CDLL]:
-    """Where to look for the functions of SciPy's BLAS.
-
-    A name is looked up in SciPy's wrapper and in the libraries that it needs; on Windows, which
-    does not look further, in the libraries that lie beside the package.
-    """
-    from scipy.linalg import cython_blas
-
-    wrapper = Path(cython_blas.__file__)
-    beside = sorted(wrapper.parents[2].glob("scipy.libs/*openblas*.dll"))
-    return [ctypes.CDLL(str(path)) for path in (wrapper, *beside)]

@@ -8,8 +8,8 @@ each side (see ``transform_kernels.py``):
 
     U = G W G^T,   V = B^T d B,   M_p = V_p U_p for each of the (m + 2)^2 positions p,   Y = A^T M A
 
-M_p = V_p U_p is a product of matrices, (tiles, c) with (c, f), and left to BLAS. Every step is
-linear, so the way back is the same steps, transposed, in reverse order:
+M_p = V_p U_p is a product of matrices, (tiles, c) with (c, f). Every step is linear, so the way
+back is the same steps, transposed, in reverse order:
 
     dM = A dY A^T,   dV_p = dM_p U_p^T,   dd = B dV B^T,   dU_p = V_p^T dM_p,   dW = G^T dU G
 
@@ -25,8 +25,8 @@ from functools import lru_cache
 import numpy as np
 
 from minicnn.backends.numba.arrays import contiguous, empty
-from minicnn.backends.numba.threads import Kernels, crew, gemm, launch, launch_with_blas
-from minicnn.backends.numba.tiles import repeated
+from minicnn.backends.numba.correlation import repeated
+from minicnn.backends.numba.threads import Kernels, crew, launch, product
 from minicnn.backends.numpy.windows import Windows
 
 kernels = Kernels("winograd_kernels")
@@ -34,7 +34,7 @@ kernels = Kernels("winograd_kernels")
 SIDES = (3, 4)
 # Loops over channels take 16 at a time.
 CHUNK = 16
-# A block has so many tiles, for products that BLAS is quick with...
+# A block has so many tiles, for quick products...
 TILES = 64
 # ... and so many numbers, for a core's second cache.
 BLOCK = 2**20
@@ -79,10 +79,10 @@ def forward(
     images, _ = _blocks(n, c, f, windows, m)
     workers = _workers(n, c, f, windows, m)
     y = empty((n, *windows.count, f), x.dtype)
-    launch_with_blas(
+    launch(
         kernels.forward,
         workers,
-        gemm(x.dtype),
+        product(x.dtype),
         contiguous(x),
         _transformed(W, m),
         repeated(b, x.dtype),
@@ -109,10 +109,10 @@ def backward(
     dx = empty(x.shape if input_gradient else (0, 0, 0, 0), dtype)
     size = (m + 2) ** 2 * c * f
     sums = empty((parts, size + f), dtype)
-    launch_with_blas(
+    launch(
         kernels.backward,
         workers,
-        gemm(dtype),
+        product(dtype),
         contiguous(dy),
         contiguous(x),
         _transformed(W.swapaxes(2, 3), m) if input_gradient else empty((0,), dtype),

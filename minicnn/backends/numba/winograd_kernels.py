@@ -8,9 +8,9 @@ after the other.
 
 from __future__ import annotations
 
-from minicnn.backends.numba.blas_kernels import matmul_add
 from minicnn.backends.numba.compiling import compiled, kernel
 from minicnn.backends.numba.conv_kernels import finish
+from minicnn.backends.numba.product_kernels import matmul_add
 from minicnn.backends.numba.transform_kernels import both_sides, matrices
 from minicnn.backends.numba.vector_kernels import CHUNK, copy_run, zero_run
 
@@ -45,11 +45,11 @@ def _share(size, worker, workers):
 
 
 @kernel
-def forward(worker, workers, gemm, x, U, biases, y, numbers, relu, scratch):
+def forward(worker, workers, product, x, U, biases, y, numbers, relu, scratch):
     """y = x correlated with W, plus b; max(y, 0) if ``relu``.
 
     Args:
-        gemm: the address of the matrix product.
+        product: the address of the matrix product.
         x, y: (n, h, w, c), (n, oh, ow, f).
         U: from :func:`transform_kernel`.
         biases: b, once or several times over; or empty.
@@ -68,7 +68,7 @@ def forward(worker, workers, gemm, x, U, biases, y, numbers, relu, scratch):
         _gather_inputs(x, first, last, oh, ow, top, left, m, V, tile)
         for k in range(p):
             matmul_add(
-                gemm, _matrix(V, k, tiles, c), False, _matrix(U, k, c, f), False,
+                product, _matrix(V, k, tiles, c), _matrix(U, k, c, f),
                 _matrix(M, k, tiles, f), 0,
             )  # fmt: skip
         _scatter_outputs(y, first, last, m, M, tile)
@@ -81,11 +81,11 @@ def _matrix(matrices, k, rows, columns):
 
 
 @kernel
-def backward(worker, workers, gemm, dy, x, U_T, dx, sums, numbers, scratch):
+def backward(worker, workers, product, dy, x, U_T, dx, sums, numbers, scratch):
     """dx, and partial sums of dU and db.
 
     Args:
-        gemm: the address of the matrix product.
+        product: the address of the matrix product.
         dy, x: (n, oh, ow, f), (n, h, w, c).
         U_T: the transposes of the matrices U.
         dx: (n, h, w, c), or empty.
@@ -111,14 +111,14 @@ def backward(worker, workers, gemm, dy, x, U_T, dx, sums, numbers, scratch):
                 dx[first:last] = 0
                 for k in range(p):  # dV, where V will be
                     matmul_add(
-                        gemm, _matrix(dM, k, tiles, f), False, _matrix(U_T, k, f, c), False,
+                        product, _matrix(dM, k, tiles, f), _matrix(U_T, k, f, c),
                         _matrix(V, k, tiles, c), 0,
                     )  # fmt: skip
                 _scatter_gradients(dx, first, last, oh, ow, top, left, m, V, tile)
             _gather_inputs(x, first, last, oh, ow, top, left, m, V, tile)
             for k in range(p):
                 matmul_add(
-                    gemm, _matrix(V, k, tiles, c), True, _matrix(dM, k, tiles, f), False,
+                    product, _matrix(V, k, tiles, c).T, _matrix(dM, k, tiles, f),
                     _matrix(dU, k, c, f), 0 if first == begin else 1,
                 )  # fmt: skip
             for row in dy[first:last].reshape((last - first) * oh * ow, f):

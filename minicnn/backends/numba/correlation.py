@@ -1,10 +1,15 @@
-"""How a convolution is cut into tiles, and the two passes over them.
+"""How a convolution is divided among the cores, and its two passes.
 
-``gather`` is the way forth, ``scatter_and_sum`` the way back with the sums for the kernel; a
+``correlate`` is the way forth, ``spread_and_sum`` the way back with the sums for the kernel; a
 convolution, a transposed convolution and a convolution that ends in a ReLU and a pooling are made
-of them. A *tile* is some hundred windows. A core gathers them into its cache, multiplies them there
-with the kernel (or the gradient) by a one-thread product of BLAS, and finishes the result before it
-goes on to the next.
+of them.
+
+The textbook writes the windows out as a matrix, im2col's, in which every pixel stands kh * kw
+times, and multiplies that with the kernel. But the pixels under one row of a window lie side by
+side, so this matrix is in the image already: the rows of it overlap. The product written here takes
+it from there; only where windows reach over a border it takes a copy of some rows of the image with
+zeros around it. A core does so with some rows of an image at a time, and finishes them while they
+are in its cache.
 
 dW and db are sums over all windows. A fixed number of *parts* of the batch, whatever the number of
 cores, have sums of their own, which are added up in order.
@@ -19,14 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn.backends.numba.arrays import contiguous, empty
-from minicnn.backends.numba.threads import (
-    Kernels,
-    crew,
-    gemm,
-    launch,
-    launch_with_blas,
-    small_product,
-)
+from minicnn.backends.numba.threads import Kernels, crew, launch, product
 from minicnn.backends.numpy.windows import Windows
 from minicnn.shapes import Pair, check_channels
 
@@ -34,8 +32,10 @@ Shape = tuple[int, ...]
 
 kernels = Kernels("conv_kernels")
 
-# A tile has so many numbers, which fit into most cores' second cache.
-TILE = 2**19
+# The rows that a core has at a time have so many numbers, which fit into its second cache.
+AT_ONCE = 2**16
+# A batch is cut into so many pieces at least, for the cores to have alike.
+PIECES = 16
 # All partial sums of dW together have about so many numbers.
 SUMS = 2**20
 PARTS = 16
@@ -51,59 +51,46 @@ class Plan(NamedTuple):
     Attributes:
         count: ``(height, width)`` of the result.
         windows: ``(oh, ow, kh, kw, sh, sw, dh, dw, top, left)``.
-        pools: ``(ph, pw, height, width)``; zeros if there are none.
-        rows: windows of a tile in the forward.
-        lines: rows of pools of a tile in the forward.
+        pools: ``(ph, pw, height, width)``; without any, each window is a pool of its own.
+        lines: so many rows of the result at a time.
+        space: numbers that a core needs for their pixels and windows.
         parts: into how many the batch is divided for the sums of the backward.
-        rows_of_part: windows of a tile in the backward.
-        images: so many at a time are brought back through their pools.
-        small: whether the products of the backward are small enough for BLAS not to pack them.
     """
 
     count: Pair
     windows: np.ndarray
     pools: np.ndarray
-    rows: int
     lines: int
+    space: int
     parts: int
-    rows_of_part: int
-    images: int
-    small: bool
 
 
 @lru_cache(maxsize=1024)
 def plan(n: int, W_shape: Shape, groups: int, windows: Windows, pool: Pair | None) -> Plan:
     """How a convolution of n images is cut up."""
-    kh, kw, c, filters = W_shape
-    k, f = kh * kw * c, filters // groups
-    oh, ow = windows.count
-    large = min(max(TILE // k, 64), 512)
-    # Where BLAS need not pack its matrices, tiles of a few windows are the quickest.
-    unpacked = min(small_product() // (k * f), 128) // 8 * 8
-    rows = unpacked if unpacked >= 32 else large
-    rows_of_part = unpacked if unpacked >= 16 else large
-    height, width = pool or (1, 1)
+    kh, kw, c, f = W_shape
+    (oh, ow), (height, width) = windows.count, pool or (1, 1)
+    (sh, sw), (dh, dw) = windows.strides, windows.dilation
     ph, pw = oh // height, ow // width
-    parts = min(PARTS, n, max(1, 2 * n * oh * ow // rows_of_part), max(4, SUMS // (k * filters)))
-    parts = 2 ** (parts.bit_length() - 1)
+    row = ((ow - 1) * sw + (kw - 1) * dw + 1) * c * groups  # of pixels
+
+    def space(lines: int) -> int:
+        pixels = ((lines * height - 1) * sh + (kh - 1) * dh + 1) * row
+        return pixels + lines * height * ow * f
+
+    lines = max(1, -(-n * ph // PIECES))
+    while lines > 1 and (lines > ph or space(lines) > AT_ONCE):
+        lines -= 1
+    parts = min(PARTS, n, max(4, SUMS // (kh * kw * c * f)))
     (top, _), (left, _) = windows.borders
     return Plan(
         (ph, pw),
-        np.array([oh, ow, kh, kw, *windows.strides, *windows.dilation, top, left], np.int64),
-        np.array([ph, pw, height, width] if pool else [0, 0, 0, 0], np.int64),
-        _even(n * oh * ow, rows, 4),
-        _even(n * ph, max(1, rows // (height * ow)), 4),
-        parts,
-        _even(-(-n // parts) * oh * ow, rows_of_part, 1),
-        -(-rows_of_part // (oh * ow)) if pool else n,
-        unpacked >= 16,
+        np.array([oh, ow, kh, kw, sh, sw, dh, dw, top, left], np.int64),
+        np.array([ph, pw, height, width], np.int64),
+        lines,
+        space(lines),
+        2 ** (parts.bit_length() - 1),
     )
-
-
-def _even(total: int, rows: int, multiple: int) -> int:
-    """``rows``, or somewhat less so that the tiles are equal and a multiple of so many."""
-    tiles = -(-total // (rows * multiple)) * multiple
-    return max(1, -(-total // tiles))
 
 
 @lru_cache(maxsize=1024)
@@ -122,7 +109,7 @@ def windows_on(
     return Windows.on(x_shape[1:3], W_shape[:2], strides, padding, dilation)
 
 
-def gather(
+def correlate(
     x: np.ndarray,
     W: np.ndarray,
     b: np.ndarray | None,
@@ -145,35 +132,24 @@ def gather(
     workers = crew(len(x) * math.prod(windows.count) * k * f // groups // RATE)
     y = empty((len(x), *how.count, f), x.dtype)
     argmax = np.empty((0,) * 4, np.uint8)
-    operands = (gemm(x.dtype), contiguous(x), contiguous(W).reshape(k, f), repeated(b, x.dtype))
     if pool:
         argmax = empty(y.shape, np.min_scalar_type(math.prod(pool) - 1))
-        size = how.lines * pool[0] * windows.count[1] * (k + f) + 2 * kernels.CHUNK
-        launch_with_blas(
-            kernels.forward_to_pools,
-            workers,
-            *operands,
-            y.reshape(-1, f),
-            argmax.reshape(-1, f),
-            how.windows,
-            how.pools,
-            groups,
-            how.lines,
-            relu,
-            empty((workers, size), x.dtype),
-        )
-    else:
-        launch_with_blas(
-            kernels.forward,
-            workers,
-            *operands,
-            y.reshape(-1, f),
-            how.windows,
-            groups,
-            how.rows,
-            relu,
-            empty((workers, how.rows * k + kernels.CHUNK), x.dtype),
-        )
+    launch(
+        kernels.forward,
+        workers,
+        product(x.dtype),
+        contiguous(x),
+        contiguous(W).reshape(k, f),
+        repeated(b, x.dtype),
+        y,
+        argmax,
+        how.windows,
+        how.pools,
+        groups,
+        how.lines,
+        relu,
+        empty((workers, how.space + 2 * kernels.CHUNK), x.dtype),
+    )
     return y, argmax
 
 
@@ -182,7 +158,7 @@ def repeated(b: np.ndarray | None, dtype: np.dtype) -> np.ndarray:
     return np.empty(0, dtype) if b is None else np.tile(b, -(-BIASES // len(b)))
 
 
-def scatter_and_sum(
+def spread_and_sum(
     dy: np.ndarray,
     x: np.ndarray | None,
     W: np.ndarray,
@@ -197,7 +173,7 @@ def scatter_and_sum(
 
     Args:
         dy: (n, oh, ow, f); with a pool (n, ph, pw, f).
-        x: what was gathered from; ``None`` if dW and db are not wanted.
+        x: what the windows are on; ``None`` if dW and db are not wanted.
         y: if it was cut off below zero, what remained.
         argmax, pool: if only maxima remained, where they were.
         input_gradient: whether dx is wanted.
@@ -206,30 +182,26 @@ def scatter_and_sum(
     (kh, kw, c, f), dtype = W.shape, dy.dtype
     k = kh * kw * c
     workers = crew(2 * len(dy) * math.prod(windows.count) * k * f // groups // RATE)
-    no_images, no_matrix = np.empty((0,) * 4, dtype), np.empty((0, 0), dtype)
-    W = contiguous(W).reshape(k, f)
-    dx = empty((len(dy), *windows.image, c * groups), dtype) if input_gradient else no_images
+    nothing = np.empty((0,) * 4, dtype)
+    dx = empty((len(dy), *windows.image, c * groups), dtype) if input_gradient else nothing
     sums = empty((how.parts, 0 if x is None else k * f + f), dtype)
-    rows_of_dz = how.images * math.prod(windows.count) if pool else how.rows_of_part
-    launch_with_blas(
+    launch(
         kernels.backward,
         workers,
-        gemm(dtype),
-        contiguous(dy).reshape(-1, f),
-        no_matrix if y is None else contiguous(y).reshape(-1, f),
-        np.empty((0, 0), np.uint8) if argmax is None else contiguous(argmax).reshape(-1, f),
-        no_images if x is None else contiguous(x),
-        W,
-        np.ascontiguousarray(W.T) if how.small and input_gradient else no_matrix,
+        product(dtype),
+        contiguous(dy),
+        nothing if y is None else contiguous(y),
+        np.empty((0,) * 4, np.uint8) if argmax is None else contiguous(argmax),
+        nothing if x is None else contiguous(x),
+        contiguous(W.reshape(k, f).T),
         dx,
         sums,
         how.windows,
         how.pools,
         groups,
-        how.images,
-        how.rows_of_part,
+        how.lines,
         y is not None,
-        empty((workers, how.rows_of_part * k + rows_of_dz * f + 2 * kernels.CHUNK), dtype),
+        empty((workers, how.space + 2 * kernels.CHUNK), dtype),
     )
     dx = dx if input_gradient else None
     if x is None:
