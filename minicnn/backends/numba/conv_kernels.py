@@ -203,10 +203,8 @@ def _add_to_sums(product, dz, x, image, total, first, last, windows, groups, spa
                     product, pixels, at, 1, sw * channels, sh * line, last - first,
                     dz[:, some], dW[to : to + run, some], 1,
                 )  # fmt: skip
-    for m in range(len(dz)):
-        row = dz[m]
-        for i in range(len(row)):
-            db[i] += row[i]
+    one = np.ones(1, dz.dtype)
+    windows_add(product, one, 0, 0, 0, 0, 1, dz, db.reshape(1, f), 1)
 
 
 @compiled
