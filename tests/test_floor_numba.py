@@ -291,6 +291,19 @@ def test_dropout_is_the_textbooks_to_the_bit(rng):
             )
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("classes", [1, 10, 50])
+def test_softmax_of_any_numbers(rng, classes, dtype):
+    z = 50 * normal(rng, (2, 7, classes), dtype=dtype)[0]
+    z[0, 1, 0], z[0, 2, -1], z[1, 3, 0], z[1, 4] = np.nan, np.inf, -np.inf, -np.inf
+    with np.errstate(invalid="ignore"):
+        got, expected = fast.softmax(z), textbook.softmax(z)
+    unknown = np.isnan(expected)
+    assert got.dtype == dtype
+    assert np.array_equal(np.isnan(got), unknown)
+    assert relative_error(got[~unknown], expected[~unknown]) < 4 * np.finfo(dtype).eps
+
+
 UPDATES = {
     "sgd": (0, (0.1,)),
     "sgd_momentum": (1, (0.1, 0.9, True)),

@@ -161,9 +161,8 @@ class Loss(Configurable):
         else:
             values = self.call(y_true, y_pred)
         w, count = self._weights_and_count(values, sample_weight, self.mask(y_true))
-        if self.reduction in ("none", None):
-            return values * w
-        return _divide(np.sum(values * w), count)
+        values = _weighted(values, w)
+        return values if self.reduction in ("none", None) else _divide(values.sum(), count)
 
     def value_and_gradient(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, from_logits: bool = False
@@ -192,29 +191,34 @@ class Loss(Configurable):
         else:
             values, dy = self.call(y_true, y_pred), self.gradient(y_true, y_pred)
         w, count = self._weights_and_count(values, sample_weight, self.mask(y_true))
-        scale = _divide(w, count)
-        if np.ndim(scale):
+        total = _divide(_weighted(values, w).sum(), count)
+        scale = _divide(1 if w is None else w, count)
+        if w is not None:
             scale = scale.reshape(scale.shape + (1,) * (dy.ndim - scale.ndim))
-        return _divide(np.sum(values * w), count), (dy * scale).astype(dtype, copy=False)
+        return total, (dy * scale).astype(dtype, copy=False)
 
     def _computed(self, y_pred: Any) -> Any:
         return y_pred if self.dtype is None else y_pred.astype(self.dtype, copy=False)
 
     def _weights_and_count(self, values: Any, sample_weight: Any, mask: Any) -> tuple[Any, Any]:
-        """The weight w_i of each value, 1 if all have that, and what their sum is divided by."""
-        w = 1
+        """The weight w_i of each value, ``None`` if all are 1, and what their sum is divided by."""
+        w = None
         if sample_weight is not None:
             w = align_sample_weight(sample_weight, values.shape).astype(values.dtype)
         if mask is not None:
-            w = mask.astype(values.dtype) * w
+            w = _weighted(mask.astype(values.dtype), w)
         if self.reduction in ("sum", "none", None):
             return w, 1
-        if self.reduction == "mean_with_sample_weight" and np.ndim(w):
+        if self.reduction == "mean_with_sample_weight" and w is not None:
             return w, np.sum(w)
         return w, values.size if mask is None else np.sum(mask).astype(values.dtype)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} reduction={self.reduction!r}>"
+
+
+def _weighted(values: Any, w: Any) -> Any:
+    return values if w is None else values * w
 
 
 def _divide(total: Any, count: Any) -> Any:

@@ -43,7 +43,7 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     array([1., 0.], dtype=float32)
     """
     y_true, y_pred = same_shape(y_true, y_pred, "categorical_accuracy", _SPARSE_HINT)
-    matches = np.argmax(y_true, axis=-1) == np.argmax(y_pred, axis=-1)
+    matches = y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)
     return matches.astype(np.float32)
 
 
@@ -54,7 +54,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     array([1., 0.], dtype=float32)
     """
     labels, y_pred = _labels(y_true, y_pred, "sparse_categorical_accuracy")
-    return (labels == np.argmax(y_pred, axis=-1)).astype(np.float32)
+    return (labels == y_pred.argmax(axis=-1)).astype(np.float32)
 
 
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
@@ -64,7 +64,7 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
     array([1., 0.], dtype=float32)
     """
     y_true, y_pred = same_shape(y_true, y_pred, "top_k_categorical_accuracy", _SPARSE_HINT)
-    return _in_top_k(np.argmax(y_true, axis=-1), y_pred, k)
+    return _in_top_k(y_true.argmax(axis=-1), y_pred, k)
 
 
 def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:

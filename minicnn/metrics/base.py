@@ -84,10 +84,10 @@ class Metric(Configurable):
     def add(self, **amounts: Any) -> None:
         """Add to the running totals of these names, in place."""
         for name, amount in amounts.items():
-            amount = as_array(amount)
             if name in self.totals:
                 self.totals[name] += amount
             else:
+                amount = as_array(amount)
                 self.totals[name] = amount.astype(self.dtype or amount.dtype, copy=True)
 
     def __repr__(self) -> str:
@@ -131,7 +131,7 @@ class Mean(Metric):
         values = as_floating(values)
         if sample_weight is None:
             values = _mean_from(1, values)
-            total, count = np.sum(values), np.full_like(values, values.size, shape=())
+            self._add_sum(values.sum(), values.size)
         else:
             w = _weights(sample_weight, values)
             # Weights (n,) for values (n, h, w) weigh each sample's mean; weights of more axes weigh
@@ -139,13 +139,16 @@ class Mean(Metric):
             values = _mean_from(w.ndim, values)
             if w.shape != values.shape:
                 w = np.broadcast_to(w, values.shape)
-            total, count = np.sum(_mean_from(1, w * values)), np.sum(_mean_from(1, w))
-        self.add(total=total, count=count)
+            self.add(total=np.sum(_mean_from(1, w * values)), count=np.sum(_mean_from(1, w)))
 
     def add_mean(self, mean: Any, samples: int) -> None:
         """Take so many samples into account, of which the mean is known."""
-        mean = as_floating(mean)
-        self.add(total=mean * samples, count=np.full_like(mean, samples, shape=()))
+        self._add_sum(as_floating(mean) * samples, samples)
+
+    def _add_sum(self, total: Any, samples: int) -> None:
+        # The first count makes an array of the total's kind, to which the others are added.
+        count = samples if self.totals else np.full_like(total, samples, shape=())
+        self.add(total=total, count=count)
 
     def result(self) -> Any:
         if not self.totals:

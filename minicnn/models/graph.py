@@ -151,15 +151,16 @@ class Graph:
         Returns:
             The gradient for every input, ``None`` where it is zero or not needed.
         """
+        needed = [True] * self.size if needed is None else needed
         gradients: list[Any] = [None] * self.size
         for place, dy in zip(self.output_places, dys, strict=True):
             _add(gradients, place, dy)
         for number, step in reversed(self._to_carry_out().items()):
             layer, saved = step.layer, tape.saved.pop(number)
             dy = [gradients[p] for p in step.outputs]
-            wanted = needed is None or any(needed[p] for p in step.inputs)
-            if all(d is None for d in dy) or not (wanted or layer.trainable_weights):
+            if all(d is None for d in dy) or not needed[step.outputs[0]]:
                 continue
+            wanted = any(needed[p] for p in step.inputs)
             dy = dy if step.gives_list else dy[0]
             if layer.activity_regularizer is not None:
                 saved, y = saved

@@ -41,10 +41,10 @@ class RMSprop(Optimizer):
         return {name: 0.0 for name, needed in wanted.items() if needed}
 
     def update(self, ops: ModuleType, w: Any, g: Any, lr: float) -> None:
-        velocity, average, step = (
-            self.slots.get(name) for name in ("velocity", "average", "momentum")
+        average, step = self.slots.get("average"), self.slots.get("momentum")
+        ops.rmsprop(
+            w, g, self.slots["velocity"], average, step, lr, self.rho, self.momentum, self.epsilon
         )
-        ops.rmsprop(w, g, velocity, average, step, lr, self.rho, self.momentum, self.epsilon)
 
 
 class Adagrad(Optimizer):

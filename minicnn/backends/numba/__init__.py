@@ -9,6 +9,7 @@ is the textbook's own: the first list below.
 from minicnn.backends.numba.activation import (
     relu as relu,
     relu_backward as relu_backward,
+    softmax as softmax,
 )
 from minicnn.backends.numba.arrays import (
     asarray as asarray,
@@ -137,7 +138,6 @@ from minicnn.backends.numpy import (
     sigmoid_binary_cross_entropy_backward as sigmoid_binary_cross_entropy_backward,
     silu as silu,
     silu_backward as silu_backward,
-    softmax as softmax,
     softmax_backward as softmax_backward,
     softplus as softplus,
     softplus_backward as softplus_backward,

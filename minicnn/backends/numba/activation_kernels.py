@@ -1,10 +1,12 @@
-"""ReLU as a loop over all cores."""
+"""ReLU as a loop over all cores, and softmax of one row after the other."""
 
 from __future__ import annotations
 
+import math
+
 from numba import prange
 
-from minicnn.backends.numba.compiling import loop
+from minicnn.backends.numba.compiling import compiled, kernel, loop
 
 
 @loop
@@ -21,3 +23,28 @@ def relu_backward(dy, y, dz):
     zero = dy.dtype.type(0)
     for i in prange(dy.size):
         dz[i] = dy[i] if y[i] > zero else zero
+
+
+@kernel
+def softmax(z, y):
+    """y = softmax(z), for every row."""
+    for i in range(len(z)):
+        softmax_of_row(i, z, y)
+
+
+@compiled
+def softmax_of_row(i, z, y):
+    """y_ik = exp(z_ik - m) / s for row i; returns m, its largest z, and s, their sum."""
+    n = z.shape[1]
+    largest = z[i, 0]
+    for k in range(1, n):
+        # A NaN is not equal to itself; the textbook's maximum is NaN then, and so are all y.
+        if z[i, k] > largest or z[i, k] != z[i, k]:
+            largest = z[i, k]
+    total = y.dtype.type(0)
+    for k in range(n):
+        y[i, k] = math.exp(z[i, k] - largest)
+        total += y[i, k]
+    for k in range(n):
+        y[i, k] /= total
+    return largest, total

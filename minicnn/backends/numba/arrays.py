@@ -138,11 +138,18 @@ def contiguous(x: np.ndarray) -> np.ndarray:
 
     Numba would compile its kernels a second time for arrays that must not be written to.
     """
-    if x.flags.c_contiguous and x.flags.writeable:
+    flags = x.flags
+    if flags.c_contiguous and flags.writeable:
         return x
     y = empty(x.shape, x.dtype)
     np.copyto(y, x)
     return y
+
+
+def rows(x: np.ndarray) -> np.ndarray:
+    """All axes but the last in one, in one run of memory."""
+    x = contiguous(x)
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
 def alike(*arrays: np.ndarray | None) -> bool:
@@ -151,6 +158,7 @@ def alike(*arrays: np.ndarray | None) -> bool:
     For anything else, and for what gains nothing, the operations of this floor are the textbook's.
     """
     dtype = arrays[0].dtype
-    return dtype.char in "fd" and all(
-        array is None or (array.dtype == dtype and array.size) for array in arrays
-    )
+    for array in arrays:
+        if array is not None and (array.dtype != dtype or not array.size):
+            return False
+    return dtype.char in "fd"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.backends import numpy as textbook
-from minicnn.backends.numba.arrays import contiguous, empty
+from minicnn.backends.numba.arrays import contiguous, empty, rows
 from minicnn.backends.numba.threads import Kernels
 
 kernels = Kernels("cross_entropy_kernels")
@@ -26,7 +26,7 @@ def softmax_cross_entropy(z: Any, t: Any) -> tuple[Any, Any]:
     if not _small(z) or t.shape != z.shape or t.dtype != z.dtype:
         return textbook.softmax_cross_entropy(z, t)
     values, p = empty(z.shape[:-1], z.dtype), empty(z.shape, z.dtype)
-    kernels.softmax_cross_entropy(_rows(z), _rows(t), values.reshape(-1), _rows(p))
+    kernels.softmax_cross_entropy(rows(z), rows(t), values.reshape(-1), rows(p))
     return values, p
 
 
@@ -35,7 +35,7 @@ def softmax_cross_entropy_backward(p: Any, t: Any) -> Any:
     if not _small(p) or t.shape != p.shape or t.dtype != p.dtype:
         return textbook.softmax_cross_entropy_backward(p, t)
     dz = empty(p.shape, p.dtype)
-    kernels.softmax_cross_entropy_backward(_rows(p), _rows(t), _rows(dz))
+    kernels.softmax_cross_entropy_backward(rows(p), rows(t), rows(dz))
     return dz
 
 
@@ -45,7 +45,7 @@ def sparse_softmax_cross_entropy(z: Any, labels: Any) -> tuple[Any, Any]:
         return textbook.sparse_softmax_cross_entropy(z, labels)
     values, p = empty(z.shape[:-1], z.dtype), empty(z.shape, z.dtype)
     kernels.sparse_softmax_cross_entropy(
-        _rows(z), contiguous(labels).reshape(-1), values.reshape(-1), _rows(p)
+        rows(z), contiguous(labels).reshape(-1), values.reshape(-1), rows(p)
     )
     return values, p
 
@@ -55,15 +55,9 @@ def sparse_softmax_cross_entropy_backward(p: Any, labels: Any) -> Any:
     if not _small(p) or labels.shape != p.shape[:-1]:
         return textbook.sparse_softmax_cross_entropy_backward(p, labels)
     dz = empty(p.shape, p.dtype)
-    kernels.sparse_softmax_cross_entropy_backward(
-        _rows(p), contiguous(labels).reshape(-1), _rows(dz)
-    )
+    kernels.sparse_softmax_cross_entropy_backward(rows(p), contiguous(labels).reshape(-1), rows(dz))
     return dz
 
 
 def _small(z: np.ndarray) -> bool:
     return z.dtype.char in "fd" and 0 < z.size <= LARGE
-
-
-def _rows(a: np.ndarray) -> np.ndarray:
-    return contiguous(a).reshape(-1, a.shape[-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from minicnn.backends.numba.activation_kernels import softmax_of_row
 from minicnn.backends.numba.compiling import kernel
 
 
@@ -11,21 +12,11 @@ from minicnn.backends.numba.compiling import kernel
 def softmax_cross_entropy(z, t, values, p):
     """values = -sum t log p, p = softmax(z), for every row."""
     for i in range(len(z)):
-        logits, targets, row = z[i], t[i], p[i]
-        largest = logits[0]
-        for k in range(1, len(row)):
-            # A NaN is not equal to itself; the textbook's maximum is NaN then, and so are all p.
-            if logits[k] > largest or logits[k] != logits[k]:
-                largest = logits[k]
-        total = row.dtype.type(0)
-        for k in range(len(row)):
-            row[k] = math.exp(logits[k] - largest)
-            total += row[k]
+        largest, total = softmax_of_row(i, z, p)
         log_total = math.log(total)
-        value = row.dtype.type(0)
-        for k in range(len(row)):
-            value -= targets[k] * (logits[k] - largest - log_total)
-            row[k] /= total
+        value = values.dtype.type(0)
+        for k in range(z.shape[1]):
+            value -= t[i, k] * (z[i, k] - largest - log_total)
         values[i] = value
 
 
@@ -45,20 +36,10 @@ def softmax_cross_entropy_backward(p, t, dz):
 def sparse_softmax_cross_entropy(z, labels, values, p):
     """values = -log p_label, p = softmax(z), for every row."""
     for i in range(len(z)):
-        logits, row = z[i], p[i]
-        largest = logits[0]
-        for k in range(1, len(row)):
-            if logits[k] > largest or logits[k] != logits[k]:
-                largest = logits[k]
-        total = row.dtype.type(0)
-        for k in range(len(row)):
-            row[k] = math.exp(logits[k] - largest)
-            total += row[k]
-        for k in range(len(row)):
-            row[k] /= total
+        largest, total = softmax_of_row(i, z, p)
         label = int(labels[i])
-        known = labels[i] == label and 0 <= label < len(row)
-        values[i] = math.log(total) + largest - logits[label] if known else 0
+        known = labels[i] == label and 0 <= label < z.shape[1]
+        values[i] = math.log(total) + largest - z[i, label] if known else 0
 
 
 @kernel

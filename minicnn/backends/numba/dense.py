@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from minicnn.backends import numpy as textbook
-from minicnn.backends.numba.arrays import alike, contiguous, empty
+from minicnn.backends.numba.arrays import alike, contiguous, empty, rows
 from minicnn.backends.numba.threads import Kernels, crew, launch, product
 
 kernels = Kernels("dense_kernels")
@@ -31,18 +31,18 @@ def dense(x: np.ndarray, W: np.ndarray, b: np.ndarray | None = None) -> np.ndarr
     """The textbook's ``dense``."""
     if not alike(x, W, b):
         return textbook.dense(x, W, b)
-    rows, W = _rows(x), contiguous(W)
+    x_rows, W = rows(x), contiguous(W)
     b = np.empty(0, x.dtype) if b is None else contiguous(b)
     y = empty((*x.shape[:-1], W.shape[1]), x.dtype)
     y_rows = y.reshape(-1, W.shape[1])
-    workers = crew(len(rows) * W.size // RATE)
+    workers = crew(len(x_rows) * W.size // RATE)
     parts = _parts(*W.shape)
     if parts > 1:
         sums = empty((parts, *y_rows.shape), x.dtype)
-        launch(kernels.forward_in_parts, workers, product(x.dtype), rows, W, sums)
+        launch(kernels.forward_in_parts, workers, product(x.dtype), x_rows, W, sums)
         launch(kernels.add_parts, workers, sums, b, y_rows)
     else:
-        launch(kernels.forward, workers, product(x.dtype), rows, W, b, y_rows)
+        launch(kernels.forward, workers, product(x.dtype), x_rows, W, b, y_rows)
     return y
 
 
@@ -63,7 +63,7 @@ def dense_backward(
     """The textbook's ``dense_backward``."""
     if not alike(dy, x, W):
         return textbook.dense_backward(dy, x, W, input_gradient, out)
-    rows_x, rows_dy, W = _rows(x), _rows(dy), contiguous(W)
+    rows_x, rows_dy, W = rows(x), rows(dy), contiguous(W)
     dx = empty(x.shape if input_gradient else (0, x.shape[-1]), x.dtype)
     dW, db = empty(W.shape, W.dtype) if out is None else out, empty(W.shape[1:], W.dtype)
     workers = crew(2 * len(rows_x) * W.size // RATE)
@@ -84,8 +84,3 @@ def dense_backward(
         empty((workers, kernels.INPUTS * min(rows_dy.shape) if input_gradient else 0), x.dtype),
     )
     return (dx if input_gradient else None), dW, db
-
-
-def _rows(x: np.ndarray) -> np.ndarray:
-    """All batch axes in one."""
-    return contiguous(x).reshape(-1, x.shape[-1])

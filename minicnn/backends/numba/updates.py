@@ -167,19 +167,15 @@ def weight_decay(w: Any, lr: float, rate: float) -> None:
 
 def _fast(*vectors: np.ndarray | None) -> bool:
     """Whether the kernels can take them: flat, contiguous, of one dtype, float32 or float64."""
-    first = vectors[0]
-    return first.dtype.char in "fd" and all(
-        v is None or (v.dtype == first.dtype and v.ndim == 1 and v.flags.c_contiguous)
-        for v in vectors
-    )
+    dtype = vectors[0].dtype
+    for v in vectors:
+        if v is not None and (v.dtype != dtype or v.ndim != 1 or not v.flags.c_contiguous):
+            return False
+    return dtype.char in "fd"
 
 
 def _run(kernel: Any, w: np.ndarray, *arguments: Any) -> None:
     """Run a kernel with its numbers in the dtype of the weights, as NumPy computes with them."""
     number = w.dtype.type
-    launch_loop(
-        kernel,
-        crew(w.size),
-        w,
-        *(number(a) if isinstance(a, float) else a for a in arguments),
-    )
+    arguments = [number(a) if isinstance(a, float) else a for a in arguments]
+    launch_loop(kernel, crew(w.size), w, *arguments)
