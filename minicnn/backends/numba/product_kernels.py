@@ -21,7 +21,7 @@ from typing import Any
 
 import numba
 from llvmlite import ir
-from numba import types
+from numba import carray, types
 from numba.core import cgutils
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
@@ -40,6 +40,8 @@ else:
 ROWS = 12 if REGISTERS == 32 else 6
 # So many terms of the sums at a time: what they take of B stays in the core's first cache.
 TERMS = 256
+# From so many rows of A on, these are copied first.
+MANY = 96
 
 
 @compiled
@@ -86,20 +88,38 @@ def product(A, down, along, over, B, row_of_B, C, row_of_C, m, n, k, times, keep
         B, C: (times * k, n), (m, n), with the strides of their rows.
     """
     lanes, first = lanes_of(C), 0
+    space = _space(C)
     while first < k or (k == 0 and keep == 0):
         terms = min(TERMS, k - first)
         sums = terms, times, k * row_of_B, keep
         a, b = _at(A, first * along), _at(B, first * row_of_B)
         for j in range(0, n, 2 * lanes):
             columns = n - j
-            b_, c_ = _at(b, j), _at(C, j)
+            b_, row, c_ = _at(b, j), row_of_B, _at(C, j)
+            if m >= MANY and times == 1 and n > 2 * lanes:
+                # Rows that lie far apart share few places in the cache; side by side, they fit.
+                b_, row = (
+                    _copy_columns(b_, row_of_B, terms, min(columns, 2 * lanes), space),
+                    2 * lanes,
+                )
             if columns >= 2 * lanes:
-                _whole(a, down, along, over, b_, row_of_B, c_, row_of_C, m, columns, *sums)
+                _whole(a, down, along, over, b_, row, c_, row_of_C, m, columns, *sums)
             elif columns > lanes:
-                _last(a, down, along, over, b_, row_of_B, c_, row_of_C, m, columns, *sums)
+                _last(a, down, along, over, b_, row, c_, row_of_C, m, columns, *sums)
             else:
-                _few(a, down, along, over, b_, row_of_B, c_, row_of_C, m, columns, *sums)
+                _few(a, down, along, over, b_, row, c_, row_of_C, m, columns, *sums)
         first, keep = first + max(terms, 1), 1
+
+
+@compiled
+def _copy_columns(B, row_of_B, terms, columns, space):
+    lanes = lanes_of(B)
+    for t in range(terms):
+        source = carray(_at(B, t * row_of_B), columns)
+        target = carray(_at(space, t * 2 * lanes), columns)
+        for j in range(columns):
+            target[j] = source[j]
+    return space
 
 
 def _columns_of_tiles(vectors: int, whole: bool) -> Callable:
@@ -273,6 +293,18 @@ def _at(typing_context: Any, pointer, distance):
         return builder.gep(values[0], [values[1]])
 
     return pointer(pointer, types.intp), generate
+
+
+@intrinsic
+def _space(typing_context: Any, pointer):
+    """Room for TERMS rows of two vectors, on the stack."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        number = context.get_data_type(signature.args[0].dtype)
+        size = TERMS * 2 * VECTOR * 8 // signature.args[0].dtype.bitwidth
+        return cgutils.alloca_once(builder, number, size=size)
+
+    return pointer(pointer), generate
 
 
 @intrinsic
