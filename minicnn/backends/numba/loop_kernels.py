@@ -1,24 +1,73 @@
 """The loop that calls a kernel on all cores.
 
-It is one loop for all kernels: they are called by their address. Called by its name, a kernel would
-become part of the loop, and be compiled again, twice, which takes longer than compiling the kernel.
+It is one loop for all kernels, and compiled once: a parallel loop takes Numba as long as the kernel
+in it. So it knows the kernel by its address, and the arguments as a place in memory. What stands
+between, for arguments of certain types, is a function that puts them there and another that takes
+them out again.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numba import prange
+from typing import Any
 
-from minicnn.backends.numba.compiling import call, loop
+from llvmlite import ir
+from numba import prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from minicnn.backends.numba.compiling import call, kernel, loop
 
 
 @loop
-def on_all_workers(workers, address, arguments):
+def on_all_workers(workers, function, place):
+    """function(worker, workers, place) for each worker; a function by its address."""
+    for worker in prange(workers):
+        call(function, (worker, workers, place))
+
+
+@kernel
+def start(all_workers, workers, address, arguments):
     """kernel(worker, workers, *arguments) for each worker.
 
     Args:
+        all_workers: the address of :func:`on_all_workers`.
         address: of the kernel's machine code, for arguments of these types.
         arguments: a tuple of arrays and numbers, with no tuple in it.
     """
-    for worker in prange(workers):
-        call(address, (np.int64(worker), workers) + arguments)  # noqa: RUF005 (Numba has no other)
+    function, place = _put(address, arguments)
+    call(all_workers, (workers, function, place))
+
+
+@intrinsic
+def _put(typing_context: Any, address, arguments):
+    """The address of a function that calls the kernel, and where its arguments are."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        size, convention = ir.IntType(64), context.call_conv
+        place = cgutils.alloca_once_value(builder, cgutils.pack_struct(builder, values))
+        kinds = [types.int64] * 3
+        function = ir.Function(
+            builder.module,
+            convention.get_function_type(types.none, kinds),
+            builder.module.get_unique_name("take"),
+        )
+        function.linkage = "internal"
+        taking = ir.IRBuilder(function.append_basic_block())
+        worker, workers, taken = convention.get_arguments(function)
+        both = taking.load(taking.inttoptr(taken, place.type))
+        address, packed = (taking.extract_value(both, i) for i in (0, 1))
+        of_kernel = [types.int64, types.int64, *signature.args[1].types]
+        unpacked = [taking.extract_value(packed, i) for i in range(len(of_kernel) - 2)]
+        kind = convention.get_function_type(types.none, of_kernel)
+        status, _ = convention.call_function(
+            taking,
+            taking.inttoptr(address, kind.as_pointer()),
+            types.none,
+            of_kernel,
+            [worker, workers, *unpacked],
+        )
+        taking.ret(status.code)
+        given = [builder.ptrtoint(pointer, size) for pointer in (function, place)]
+        return context.make_tuple(builder, signature.return_type, given)
+
+    return types.UniTuple(types.int64, 2)(types.int64, arguments), generate

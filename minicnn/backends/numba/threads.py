@@ -100,7 +100,7 @@ def launch(kernel: Any, workers: int, *arguments: Any) -> None:
         kernel(0, 1, *arguments)
     else:
         address = _address(kernel, arguments)
-        launch_loop(of_loops.on_all_workers, workers, workers, address, arguments)
+        launch_loop(of_loops.start, workers, _all_workers(), workers, address, arguments)
 
 
 def launch_loop(loop: Callable, workers: int, *arguments: Any) -> None:
@@ -145,6 +145,14 @@ def _compiled(function: Any, signature: tuple[Any, ...]) -> int:
     function.compile(signature)
     compiled = function.overloads[signature]
     return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+
+
+@cache
+def _all_workers() -> int:
+    """The address of the loop over the workers."""
+    from numba import types
+
+    return _compiled(of_loops.on_all_workers, (types.int64,) * 3)
 
 
 @cache
