@@ -44,7 +44,14 @@ def _put(typing_context: Any, address, arguments):
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         size, convention = ir.IntType(64), context.call_conv
-        place = cgutils.alloca_once_value(builder, cgutils.pack_struct(builder, values))
+        kinds_given = signature.args[1].types
+        given = [
+            _borrowed(context, builder, kind, builder.extract_value(values[1], i))
+            for i, kind in enumerate(kinds_given)
+        ]
+        given = context.make_tuple(builder, signature.args[1], given)
+        both = cgutils.pack_struct(builder, [values[0], given])
+        place = cgutils.alloca_once_value(builder, both)
         kinds = [types.int64] * 3
         function = ir.Function(
             builder.module,
@@ -56,7 +63,7 @@ def _put(typing_context: Any, address, arguments):
         worker, workers, taken = convention.get_arguments(function)
         both = taking.load(taking.inttoptr(taken, place.type))
         address, packed = (taking.extract_value(both, i) for i in (0, 1))
-        of_kernel = [types.int64, types.int64, *signature.args[1].types]
+        of_kernel = [types.int64, types.int64, *kinds_given]
         unpacked = [taking.extract_value(packed, i) for i in range(len(of_kernel) - 2)]
         kind = convention.get_function_type(types.none, of_kernel)
         status, _ = convention.call_function(
@@ -67,7 +74,20 @@ def _put(typing_context: Any, address, arguments):
             [worker, workers, *unpacked],
         )
         taking.ret(status.code)
-        given = [builder.ptrtoint(pointer, size) for pointer in (function, place)]
-        return context.make_tuple(builder, signature.return_type, given)
+        addresses = [builder.ptrtoint(pointer, size) for pointer in (function, place)]
+        return context.make_tuple(builder, signature.return_type, addresses)
 
     return types.UniTuple(types.int64, 2)(types.int64, arguments), generate
+
+
+def _borrowed(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """An argument whose references are not counted: the cores would wait for each other's counts.
+
+    The caller holds the array meanwhile.
+    """
+    if not isinstance(kind, types.Array):
+        return value
+    array = context.make_array(kind)(context, builder, value)
+    for owner in ("meminfo", "parent"):
+        setattr(array, owner, cgutils.get_null_value(getattr(array, owner).type))
+    return array._getvalue()
