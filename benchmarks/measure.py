@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    "numpy", "scipy", "numba", "keras", "tensorflow", "tensorflow-cpu", "jax", "jaxlib", "torch",
+    "numpy", "numba", "keras", "tensorflow", "tensorflow-cpu", "jax", "jaxlib", "torch",
     "cupy-cuda13x", "cupy-cuda12x",
 )  # fmt: skip
 THREAD_VARIABLES = (
