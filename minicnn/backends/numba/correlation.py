@@ -78,8 +78,8 @@ def plan(n: int, W_shape: Shape, groups: int, windows: Windows, pool: Pair | Non
         pixels = ((lines * height - 1) * sh + (kh - 1) * dh + 1) * row
         return pixels + lines * height * ow * f
 
-    lines = max(1, -(-n * ph // PIECES))
-    while lines > 1 and (lines > ph or space(lines) > AT_ONCE):
+    lines = max(1, min(ph, -(-n * ph // PIECES)))
+    while lines > 1 and space(lines) > AT_ONCE:
         lines -= 1
     parts = min(PARTS, n, max(4, SUMS // (kh * kw * c * f)))
     (top, _), (left, _) = windows.borders

@@ -36,7 +36,7 @@ def dense(x: np.ndarray, W: np.ndarray, b: np.ndarray | None = None) -> np.ndarr
     y = empty((*x.shape[:-1], W.shape[1]), x.dtype)
     y_rows = y.reshape(-1, W.shape[1])
     workers = crew(len(x_rows) * W.size // RATE)
-    parts = _parts(*W.shape)
+    parts = _parts(len(x_rows), *W.shape)
     if parts > 1:
         sums = empty((parts, *y_rows.shape), x.dtype)
         launch(kernels.forward_in_parts, workers, product(x.dtype), x_rows, W, sums)
@@ -47,9 +47,10 @@ def dense(x: np.ndarray, W: np.ndarray, b: np.ndarray | None = None) -> np.ndarr
 
 
 @cache
-def _parts(inputs: int, units: int) -> int:
+def _parts(n: int, inputs: int, units: int) -> int:
     """Into how many sums those over the inputs are divided."""
-    parts = min(PARTS, inputs // PART) if inputs >= MANY * units else 1
+    many = inputs >= MANY * units and inputs >= n
+    parts = min(PARTS, max(1, inputs // PART)) if many else 1
     return 2 ** (parts.bit_length() - 1)  # for 2, 4 or 8 cores
 
 

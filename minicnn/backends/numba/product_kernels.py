@@ -40,7 +40,7 @@ else:
 ROWS = 12 if REGISTERS == 32 else 6
 # So many terms of the sums at a time: what they take of B stays in the core's first cache.
 TERMS = 256
-# From so many rows of A on, these are copied first.
+# If A has so many rows, the columns of B that they are multiplied with are copied first.
 MANY = 96
 
 
@@ -98,10 +98,8 @@ def product(A, down, along, over, B, row_of_B, C, row_of_C, m, n, k, times, keep
             b_, row, c_ = _at(b, j), row_of_B, _at(C, j)
             if m >= MANY and times == 1 and n > 2 * lanes:
                 # Rows that lie far apart share few places in the cache; side by side, they fit.
-                b_, row = (
-                    _copy_columns(b_, row_of_B, terms, min(columns, 2 * lanes), space),
-                    2 * lanes,
-                )
+                b_ = _copy_columns(b_, row_of_B, terms, min(columns, 2 * lanes), space)
+                row = 2 * lanes
             if columns >= 2 * lanes:
                 _whole(a, down, along, over, b_, row, c_, row_of_C, m, columns, *sums)
             elif columns > lanes:
