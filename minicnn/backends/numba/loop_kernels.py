@@ -43,41 +43,42 @@ def _put(typing_context: Any, address, arguments):
     """The address of a function that calls the kernel, and where its arguments are."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        size, convention = ir.IntType(64), context.call_conv
-        kinds_given = signature.args[1].types
-        given = [
-            _borrowed(context, builder, kind, builder.extract_value(values[1], i))
-            for i, kind in enumerate(kinds_given)
-        ]
-        given = context.make_tuple(builder, signature.args[1], given)
-        both = cgutils.pack_struct(builder, [values[0], given])
+        address, packed = values
+        kinds = signature.args[1].types
+        given = [builder.extract_value(packed, i) for i in range(len(kinds))]
+        lent = [_borrowed(context, builder, *pair) for pair in zip(kinds, given, strict=True)]
+        lent = context.make_tuple(builder, signature.args[1], lent)
+        both = cgutils.pack_struct(builder, [address, lent])
         place = cgutils.alloca_once_value(builder, both)
-        kinds = [types.int64] * 3
-        function = ir.Function(
-            builder.module,
-            convention.get_function_type(types.none, kinds),
-            builder.module.get_unique_name("take"),
-        )
-        function.linkage = "internal"
-        taking = ir.IRBuilder(function.append_basic_block())
-        worker, workers, taken = convention.get_arguments(function)
-        both = taking.load(taking.inttoptr(taken, place.type))
-        address, packed = (taking.extract_value(both, i) for i in (0, 1))
-        of_kernel = [types.int64, types.int64, *kinds_given]
-        unpacked = [taking.extract_value(packed, i) for i in range(len(of_kernel) - 2)]
-        kind = convention.get_function_type(types.none, of_kernel)
-        status, _ = convention.call_function(
-            taking,
-            taking.inttoptr(address, kind.as_pointer()),
-            types.none,
-            of_kernel,
-            [worker, workers, *unpacked],
-        )
-        taking.ret(status.code)
-        addresses = [builder.ptrtoint(pointer, size) for pointer in (function, place)]
+        function = _taker(context, builder.module, kinds, place.type)
+        addresses = [builder.ptrtoint(pointer, ir.IntType(64)) for pointer in (function, place)]
         return context.make_tuple(builder, signature.return_type, addresses)
 
     return types.UniTuple(types.int64, 2)(types.int64, arguments), generate
+
+
+def _taker(context: Any, module: Any, kinds: Any, pointer: Any) -> Any:
+    """A function of (worker, workers, place) that calls the kernel with what is at that place.
+
+    Args:
+        kinds: the types of the kernel's other arguments.
+        pointer: the type of a pointer to the place.
+    """
+    convention = context.call_conv
+    of_taker, of_kernel = [types.int64] * 3, [types.int64, types.int64, *kinds]
+    kind = convention.get_function_type(types.none, of_taker)
+    function = ir.Function(module, kind, module.get_unique_name("taker"))
+    function.linkage = "internal"
+    builder = ir.IRBuilder(function.append_basic_block())
+    worker, workers, place = convention.get_arguments(function)
+    both = builder.load(builder.inttoptr(place, pointer))
+    address, packed = (builder.extract_value(both, i) for i in (0, 1))
+    arguments = [worker, workers, *(builder.extract_value(packed, i) for i in range(len(kinds)))]
+    kind = convention.get_function_type(types.none, of_kernel)
+    called = builder.inttoptr(address, kind.as_pointer())
+    status, _ = convention.call_function(builder, called, types.none, of_kernel, arguments)
+    builder.ret(status.code)
+    return function
 
 
 def _borrowed(context: Any, builder: Any, kind: Any, value: Any) -> Any:
