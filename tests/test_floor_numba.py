@@ -742,3 +742,19 @@ def test_shapes_are_cut_up_without_remainder(rng):
         _, dW, db = fast.conv2d_backward(np.ones_like(y), x, W)
         assert (dW == n * (size - 2) ** 2).all()
         assert (db == n * (size - 2) ** 2).all()
+
+
+def test_zero_stays_zero_over_empty_regions_in_float64(rng):
+    """Or else a ReLU would pass on the gradient there, and Keras would get another db."""
+    x, W = normal(rng, (8, 13, 13, 16), (3, 3, 16, 32), dtype=np.float64)
+    x[:, :7] = 0
+    b = np.zeros(32)
+    y, saved = fast.conv2d_relu(x, W, b)
+    assert (y[:, :5] == 0).all()
+    (dy,) = normal(rng, y.shape, dtype=np.float64)
+    z = textbook.conv2d(x, W, b)
+    dz = textbook.relu_backward(dy, None, textbook.relu(z))
+    for value, expected in zip(
+        fast.conv2d_relu_backward(dy, saved, W), textbook.conv2d_backward(dz, x, W), strict=True
+    ):
+        assert np.abs(value - expected).max() < 1e-12 * np.abs(expected).max()

@@ -31,7 +31,7 @@ def conv2d(
     if not alike(x, W, b):
         return textbook.conv2d(x, W, b, strides, padding, dilation, groups)
     windows = windows_on(x.shape, W.shape, strides, padding, dilation, groups)
-    m = winograd.side_of_tiles(len(x), W.shape, windows, groups)
+    m = winograd.side_of_tiles(len(x), W.shape, windows, groups, x.dtype.char)
     if m:
         return winograd.forward(x, W, b, windows, m)
     y, _ = correlate(x, W, b, windows, groups)
@@ -54,7 +54,7 @@ def conv2d_backward(
             dy, x, W, strides, padding, dilation, groups, input_gradient
         )
     windows = windows_on(x.shape, W.shape, strides, padding, dilation, groups)
-    m = winograd.side_of_tiles(len(x), W.shape, windows, groups)
+    m = winograd.side_of_tiles(len(x), W.shape, windows, groups, x.dtype.char)
     if m:
         return winograd.backward(dy, x, W, windows, m, input_gradient)
     return spread_and_sum(dy, x, W, windows, groups, input_gradient=input_gradient)

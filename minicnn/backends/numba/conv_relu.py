@@ -55,7 +55,7 @@ def conv2d_relu(
     argmax = None
     if alike(x, W, b):
         windows = windows_on(x.shape, W.shape, strides, padding, dilation, groups)
-        m = winograd.side_of_tiles(len(x), W.shape, windows, groups)
+        m = winograd.side_of_tiles(len(x), W.shape, windows, groups, x.dtype.char)
         if not m:
             y, argmax = correlate(x, W, b, windows, groups, relu=True, pool=pool_size)
             return y, (x, y, argmax if pool_size else None)
@@ -88,7 +88,9 @@ def conv2d_relu_backward(
     """
     x, y, argmax = saved
     windows = windows_on(x.shape, W.shape, strides, padding, dilation, groups)
-    if alike(dy, x, W) and not winograd.side_of_tiles(len(x), W.shape, windows, groups):
+    if alike(dy, x, W) and not winograd.side_of_tiles(
+        len(x), W.shape, windows, groups, x.dtype.char
+    ):
         return spread_and_sum(dy, x, W, windows, groups, y, argmax, pool_size, input_gradient)
     dz = relu_backward(dy, None, y)
     if pool_size:
