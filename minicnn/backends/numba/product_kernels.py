@@ -7,9 +7,9 @@ of vectors: C_tile += a_k b_k^T, the outer product of a column of A and a row of
 "micro-kernel" of Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM
 TOMS 34(3), 2008.
 
-BLAS is made of the same. But it first copies both matrices into an order of its own, which for
-matrices as small as the tiles of a convolution takes as long as the product. Here A may have any
-strides, so that neither a transpose nor windows that overlap need a copy; rows of B are contiguous.
+BLAS is made of the same, for large matrices. What a convolution multiplies at a time is small, and
+lies in the image as windows that overlap, which BLAS cannot read. Here A may have any strides, so
+that neither windows nor a transpose need a copy; rows of B are contiguous.
 Every number of C is the same sum in the same order, however C is divided among cores.
 """
 
