@@ -85,7 +85,7 @@ class ProgbarLogger(Callback):
     def _start(self) -> None:
         self._seen = 0
         self._begun = time.perf_counter()
-        self._after_first: float | None = None
+        self._after_first: tuple[float, int] | None = None  # the time, and the steps done
         self._next_drawing = 0.0
         self._live = self.verbose == 1 and display.is_live()
 
@@ -95,7 +95,7 @@ class ProgbarLogger(Callback):
             display.draw(self._parts(as_floats(logs), final=False))
             self._next_drawing = time.perf_counter() + INTERVAL
         if self._after_first is None:
-            self._after_first = time.perf_counter()
+            self._after_first = time.perf_counter(), self._seen
 
     def _finish(self, logs: Logs) -> None:
         if self.total is None:
@@ -134,10 +134,10 @@ class ProgbarLogger(Callback):
         """The mean, without the first step, which often has things to prepare."""
         if self._seen == 0:
             return 0.0
-        now = time.perf_counter()
-        if self._seen == 1 or self._after_first is None:
-            return (now - self._begun) / self._seen
-        return (now - self._after_first) / (self._seen - 1)
+        since, done = self._after_first or (self._begun, 0)
+        if self._seen == done:
+            since, done = self._begun, 0
+        return (time.perf_counter() - since) / (self._seen - done)
 
 
 def _figure(value: Any) -> str:

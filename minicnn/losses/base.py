@@ -50,7 +50,7 @@ class Loss(Configurable):
         ops: the floor that does the arithmetic. A model that is compiled with the loss sets its
             own.
         fused_activation: the activation (``"softmax"``, ``"sigmoid"``) with which the loss has a
-            common form from logits, or ``None``. See :meth:`value_and_gradient`.
+            common form from logits, or ``None``. See :meth:`value_and_gradient_from_logits`.
         from_logits: whether the predictions are logits, to which that activation is yet to be
             applied.
     """
@@ -99,8 +99,8 @@ class Loss(Configurable):
         """The gradient of each value with respect to its own predictions, (n, ..., c)."""
         raise NotImplementedError(f"{type(self).__name__} does not define gradient(y_true, y_pred)")
 
-    def call_and_gradient_from_logits(self, y_true: Any, z: Any) -> tuple[Any, Any]:
-        """``(values, gradients)`` with respect to the logits z, for y_pred = activation(z)."""
+    def call_and_gradient_from_logits(self, y_true: Any, z: Any) -> tuple[Any, Any, Any]:
+        """``(values, gradients, y_pred)`` for y_pred = activation(z), with the gradients for z."""
         raise TypeError(f"{self.name}: has no form from logits")
 
     def mask(self, y_true: Any) -> Any:
@@ -145,57 +145,64 @@ class Loss(Configurable):
         y_true, y_pred = self.ops.asarray(y_true), self.ops.asarray(y_pred)
         return self.ops.to_numpy(self.value(y_true, y_pred, sample_weight))[()]
 
-    def value(
-        self, y_true: Any, y_pred: Any, sample_weight: Any = None, from_logits: bool = False
-    ) -> Any:
-        """The reduced value of arrays of the floor :attr:`ops`; targets are not checked.
-
-        Args:
-            from_logits: ``y_pred`` are the logits z, and the predictions activation(z) with
-                :attr:`fused_activation`.
-        """
+    def value(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The reduced value of arrays of the floor :attr:`ops`; targets are not checked."""
         y_pred = self._computed(y_pred)
         y_true = self.align(y_true, y_pred)
-        if from_logits:
-            values, _ = self.call_and_gradient_from_logits(y_true, y_pred)
-        else:
-            values = self.call(y_true, y_pred)
+        values = self.call(y_true, y_pred)
         w, count = self._weights_and_count(values, sample_weight, self.mask(y_true))
         values = _weighted(values, w)
         return values if self.reduction in ("none", None) else _divide(values.sum(), count)
 
     def value_and_gradient(
-        self, y_true: Any, y_pred: Any, sample_weight: Any = None, from_logits: bool = False
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> tuple[Any, Any]:
         """The reduced value, and its gradient with respect to ``y_pred``.
 
         The arguments are arrays of the floor :attr:`ops`, and the targets are not checked:
         :meth:`prepare` does that.
 
-        Args:
-            from_logits: ``y_pred`` are the logits z, and the predictions activation(z) with
-                :attr:`fused_activation`. The gradient is then dL/dz.
-
         Raises:
             ValueError: for the reduction ``None``.
         """
+        dtype, y_pred = y_pred.dtype, self._computed(y_pred)
+        y_true = self.align(y_true, y_pred)
+        if self.from_logits:
+            values, dy, _ = self.call_and_gradient_from_logits(y_true, y_pred)
+        else:
+            values, dy = self.call(y_true, y_pred), self.gradient(y_true, y_pred)
+        total, dy = self._reduced(y_true, values, dy, sample_weight)
+        return total, dy.astype(dtype, copy=False)
+
+    def value_and_gradient_from_logits(
+        self, y_true: Any, z: Any, sample_weight: Any = None
+    ) -> tuple[Any, Any, Any]:
+        """The same for y_pred = activation(z) with :attr:`fused_activation`, as one function of z.
+
+        Returns:
+            ``(value, dz, y_pred)``.
+        """
+        dtype, z = z.dtype, self._computed(z)
+        y_true = self.align(y_true, z)
+        values, dz, y_pred = self.call_and_gradient_from_logits(y_true, z)
+        total, dz = self._reduced(y_true, values, dz, sample_weight)
+        return total, dz.astype(dtype, copy=False), y_pred.astype(dtype, copy=False)
+
+    def _reduced(
+        self, y_true: Any, values: Any, gradients: Any, sample_weight: Any
+    ) -> tuple[Any, Any]:
+        """One number, and its gradient."""
         if self.reduction in ("none", None):
             raise ValueError(
                 f"reduction: {self.name} with reduction={self.reduction!r} gives many numbers, and "
                 "there is a gradient of one; use 'sum_over_batch_size', the default"
             )
-        dtype, y_pred = y_pred.dtype, self._computed(y_pred)
-        y_true = self.align(y_true, y_pred)
-        if from_logits or self.from_logits:
-            values, dy = self.call_and_gradient_from_logits(y_true, y_pred)
-        else:
-            values, dy = self.call(y_true, y_pred), self.gradient(y_true, y_pred)
         w, count = self._weights_and_count(values, sample_weight, self.mask(y_true))
         total = _divide(_weighted(values, w).sum(), count)
         scale = _divide(1 if w is None else w, count)
         if w is not None:
-            scale = scale.reshape(scale.shape + (1,) * (dy.ndim - scale.ndim))
-        return total, (dy * scale).astype(dtype, copy=False)
+            scale = scale.reshape(scale.shape + (1,) * (gradients.ndim - scale.ndim))
+        return total, gradients * scale
 
     def _computed(self, y_pred: Any) -> Any:
         return y_pred if self.dtype is None else y_pred.astype(self.dtype, copy=False)

@@ -112,10 +112,10 @@ class CategoricalCrossentropy(Crossentropy):
     def gradient_probabilities(self, y_true: Any, y_pred: Any) -> Any:
         return self.ops.categorical_cross_entropy_backward(self._smoothed(y_true), y_pred)
 
-    def call_and_gradient_from_logits(self, y_true: Any, z: Any) -> tuple[Any, Any]:
+    def call_and_gradient_from_logits(self, y_true: Any, z: Any) -> tuple[Any, Any, Any]:
         t = self._smoothed(y_true)
         values, p = self.ops.softmax_cross_entropy(z, t)
-        return values, self.ops.softmax_cross_entropy_backward(p, t)
+        return values, self.ops.softmax_cross_entropy_backward(p, t), p
 
     def _smoothed(self, t: Any) -> Any:
         a = self.label_smoothing
@@ -193,10 +193,10 @@ class SparseCategoricalCrossentropy(Crossentropy):
         labels = self._without_ignored(y_true)
         return self.ops.sparse_categorical_cross_entropy_backward(labels, y_pred)
 
-    def call_and_gradient_from_logits(self, y_true: Any, z: Any) -> tuple[Any, Any]:
+    def call_and_gradient_from_logits(self, y_true: Any, z: Any) -> tuple[Any, Any, Any]:
         labels = self._without_ignored(y_true)
         values, p = self.ops.sparse_softmax_cross_entropy(z, labels)
-        return values, self.ops.sparse_softmax_cross_entropy_backward(p, labels)
+        return values, self.ops.sparse_softmax_cross_entropy_backward(p, labels), p
 
     def _without_ignored(self, labels: Any) -> Any:
         # The label -1 is no class: its value and gradient are 0.
@@ -242,10 +242,10 @@ class BinaryCrossentropy(Crossentropy):
     def gradient_probabilities(self, y_true: Any, y_pred: Any) -> Any:
         return self.ops.binary_cross_entropy_backward(self._smoothed(y_true), y_pred)
 
-    def call_and_gradient_from_logits(self, y_true: Any, z: Any) -> tuple[Any, Any]:
+    def call_and_gradient_from_logits(self, y_true: Any, z: Any) -> tuple[Any, Any, Any]:
         t = self._smoothed(y_true)
         values, p = self.ops.sigmoid_binary_cross_entropy(z, t)
-        return values, self.ops.sigmoid_binary_cross_entropy_backward(p, t)
+        return values, self.ops.sigmoid_binary_cross_entropy_backward(p, t), p
 
     def _smoothed(self, t: Any) -> Any:
         a = self.label_smoothing

@@ -59,6 +59,11 @@ class ArrayBatches:
         """What the order of the samples comes from."""
         return [] if self.shuffle is None else [self.shuffle]
 
+    def join(self, several: int) -> None:
+        """Make one batch of so many."""
+        self.batch_size = min(several * self.batch_size, self.samples)
+        self.steps = math.ceil(self.samples / self.batch_size)
+
     def __iter__(self) -> Iterator[Batch]:
         order = None
         if self.shuffle is not None:

@@ -105,7 +105,11 @@ class Graph:
         return dict(enumerate(self.steps)) if self.one_by_one else self.joined
 
     def forward(
-        self, xs: list[Any], training: bool, opened: frozenset[int] = frozenset()
+        self,
+        xs: list[Any],
+        training: bool,
+        opened: frozenset[int] = frozenset(),
+        keep: bool = True,
     ) -> tuple[list[Any], Tape]:
         """Carry out the steps in order.
 
@@ -114,6 +118,7 @@ class Graph:
             training: handed to the layers.
             opened: steps (by number) of which the pre-activation z is wanted instead of the output,
                 because the loss is differentiated together with the activation.
+            keep: whether to keep what the layers saved; without it there is no way back.
 
         Returns:
             The outputs, and a :class:`Tape` for :meth:`backward`.
@@ -133,7 +138,8 @@ class Graph:
                 # Divided by the batch's size, as in Keras, so that it does not grow with it.
                 tape.penalty = tape.penalty + layer.activity_regularizer(y) / len(y)
                 saved = (saved, y)
-            tape.saved[number] = saved
+            if keep:
+                tape.saved[number] = saved
             for place, value in zip(step.outputs, y if step.gives_list else [y], strict=True):
                 values[place] = value
             for place in step.dead:

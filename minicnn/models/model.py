@@ -9,6 +9,7 @@ from typing import Any
 from minicnn import backend
 from minicnn.layers.base import Layer
 from minicnn.models.graph import Graph, Tape, common_ops
+from minicnn.models.predicting import Predictor
 from minicnn.models.saved import Saved
 from minicnn.models.summary import print_summary
 from minicnn.models.training import Trainer
@@ -16,7 +17,7 @@ from minicnn.symbolic import SymbolicTensor
 from minicnn.variables import Variable
 
 
-class Model(Saved, Trainer, Layer):
+class Model(Saved, Trainer, Predictor, Layer):
     """A network drawn by calling layers on symbolic tensors. A model is a layer, too: it can be
     called on tensors and stand inside another model.
 
@@ -171,18 +172,6 @@ class Model(Saved, Trainer, Layer):
             show_trainable: whether a column says which layers learn, "Y" or "N".
         """
         print_summary(self, line_length, print_fn, expand_nested, show_trainable)
-
-    def predict(
-        self,
-        x: Any,
-        batch_size: int | None = None,
-        verbose: int | str = "auto",
-        steps: int | None = None,
-        callbacks: Any = None,
-    ) -> Any:
-        """The model's outputs for ``x``, as NumPy arrays: one, or a list or a dict for several
-        outputs, as the model was drawn."""
-        return self._as_drawn(super().predict(x, batch_size, verbose, steps, callbacks))
 
     # -- a model is a layer -------------------------------------------------------------------
 

@@ -90,34 +90,31 @@ class Objective:
             for loss, target, shape in zip(self.losses, y, shapes, strict=True)
         ]
 
-    def outputs(self, zs: list[Any]) -> list[Any]:
-        """The model's outputs, from what the graph computed with ``opened`` steps."""
-        return [
-            z if head is None else self._activation(head).forward(self.ops, z)[0]
-            for z, head in zip(zs, self.heads, strict=True)
-        ]
-
-    def _activation(self, step: int) -> Any:
-        return self.graph.steps[step].layer.activation
-
     def value_and_gradients(
         self, targets: list[Any], zs: list[Any], sample_weights: list[Any]
-    ) -> tuple[Any, list[Any], list[Any]]:
-        """``(total, parts, dzs)``: the weighted sum of the losses, each output's own, and the
-        gradient of the sum for what the graph computed."""
-        total, parts, dzs = 0.0, [], []
+    ) -> tuple[Any, list[Any], list[Any], list[Any]]:
+        """What comes of what the graph computed with ``opened`` steps.
+
+        Returns:
+            ``(total, parts, dzs, ys)``: the weighted sum of the losses, each output's own, the
+            gradients of the sum for ``zs``, and the model's outputs.
+        """
+        total, parts, dzs, ys = 0.0, [], [], []
         for loss, factor, target, z, weight, head in zip(
             self.losses, self.loss_weights, targets, zs, sample_weights, self.heads, strict=True
         ):
-            if loss is None:
-                parts.append(None)
-                dzs.append(None)
-                continue
-            value, dz = loss.value_and_gradient(target, z, weight, from_logits=head is not None)
-            total = total + (value if factor == 1.0 else value * factor)
+            value, dz, y = None, None, z
+            if loss is not None:
+                if head is None:
+                    value, dz = loss.value_and_gradient(target, z, weight)
+                else:
+                    value, dz, y = loss.value_and_gradient_from_logits(target, z, weight)
+                total = total + (value if factor == 1.0 else value * factor)
+                dz = dz if factor == 1.0 else dz * factor
             parts.append(value)
-            dzs.append(dz if factor == 1.0 else dz * factor)
-        return total, parts, dzs
+            dzs.append(dz)
+            ys.append(y)
+        return total, parts, dzs, ys
 
     # -- what is reported ---------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""compile, fit, evaluate, predict: how a model learns, on one page.
+"""compile, fit, evaluate: how a model learns, on one page.
 
 A training step is: forward, loss, backward, update. Everything else here brings the data in and
 the results out.
@@ -117,8 +117,7 @@ class Trainer:
         parameters.begin_gradient()
         xs = [self.ops.asarray(part, self.dtype) for part in x]
         zs, tape = self.graph.forward(xs, training, objective.opened)
-        total, parts, dzs = objective.value_and_gradients(targets, zs, weights)
-        ys = objective.outputs(zs)
+        total, parts, dzs, ys = objective.value_and_gradients(targets, zs, weights)
         self.graph.backward(dzs, tape, self._needed)
         parameters.end_gradient()
         penalty = tape.penalty
@@ -131,17 +130,12 @@ class Trainer:
         """Forward and loss."""
         targets, weights = self._on_floor(targets), self._on_floor(weights)
         xs = [self.ops.asarray(part, self.dtype) for part in x]
-        zs, tape = self.graph.forward(xs, False, self.objective.opened)
-        total, parts, _ = self.objective.value_and_gradients(targets, zs, weights)
+        zs, tape = self.graph.forward(xs, False, self.objective.opened, keep=False)
+        total, parts, _, ys = self.objective.value_and_gradients(targets, zs, weights)
         # The penalties of weights count here, too, as in Keras.
         penalties = [w.regularizer(w.value) for w in self.trainable_weights if w.regularizer]
         total = total + tape.penalty + sum(penalties)
-        self.objective.update(total, parts, targets, self.objective.outputs(zs), weights)
-
-    def _predict_step(self, x: list[Any]) -> list[Any]:
-        """Forward; what the layers saved is dropped at once."""
-        xs = [self.ops.asarray(part, self.dtype) for part in x]
-        return [self.ops.to_numpy(y) for y in self.graph.forward(xs, False)[0]]
+        self.objective.update(total, parts, targets, ys, weights)
 
     # -- the loops ----------------------------------------------------------------------------
 
@@ -267,29 +261,6 @@ class Trainer:
         hooks.on_test_end(logs)
         return logs
 
-    def predict(
-        self,
-        x: Any,
-        batch_size: int | None = None,
-        verbose: int | str = "auto",
-        steps: int | None = None,
-        callbacks: Any = None,
-    ) -> Any:
-        """The model's outputs for ``x``, as NumPy arrays: one, or a list for several outputs."""
-        batches = make_batches(self, x, None, None, batch_size, steps, "steps", predicting=True)
-        hooks = self._hooks(callbacks, verbose, steps=batches.steps)
-        hooks.on_predict_begin()
-        results = []
-        for step, (inputs, _, _) in enumerate(batches):
-            hooks.on_predict_batch_begin(step)
-            results.append(self._predict_step(inputs))
-            hooks.on_predict_batch_end(step, {"outputs": results[-1]})
-        hooks.on_predict_end()
-        if not results:
-            raise ValueError("x: expected at least one batch, got an empty data set")
-        outputs = [np.concatenate(parts) for parts in zip(*results, strict=True)]
-        return outputs if self.gives_list else outputs[0]
-
     # -- one batch at a time ------------------------------------------------------------------
 
     def train_on_batch(
@@ -317,10 +288,6 @@ class Trainer:
         self.reset_metrics()
         self._test_step(*batch)
         return self._report(self._logs(), return_dict)
-
-    def predict_on_batch(self, x: Any) -> Any:
-        """The outputs for one batch."""
-        return self.predict(x, batch_size=2**62, verbose=0)
 
     def compute_gradients(
         self, x: Any, y: Any, sample_weight: Any = None, training: bool = False

@@ -9,6 +9,8 @@ is the textbook's own: the first list below.
 from minicnn.backends.numba.activation import (
     relu as relu,
     relu_backward as relu_backward,
+    sigmoid as sigmoid,
+    sigmoid_backward as sigmoid_backward,
     softmax as softmax,
 )
 from minicnn.backends.numba.arrays import (
@@ -132,8 +134,6 @@ from minicnn.backends.numpy import (
     relu6_backward as relu6_backward,
     selu as selu,
     selu_backward as selu_backward,
-    sigmoid as sigmoid,
-    sigmoid_backward as sigmoid_backward,
     sigmoid_binary_cross_entropy as sigmoid_binary_cross_entropy,
     sigmoid_binary_cross_entropy_backward as sigmoid_binary_cross_entropy_backward,
     silu as silu,
@@ -156,3 +156,7 @@ from minicnn.backends.numpy import (
     zero_pad2d as zero_pad2d,
     zero_pad2d_backward as zero_pad2d_backward,
 )
+
+# predict takes small batches together up to so many samples: of a layer's work for 64, a fifth or
+# more is to read the weights and to wake the cores.
+SAMPLES_AT_ONCE = 256

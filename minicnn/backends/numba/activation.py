@@ -1,19 +1,21 @@
 """Activation functions; ``minicnn/backends/numpy/activation.py`` has them all.
 
-Of these, two have a twin here. ReLU is a comparison for every number, so what it costs is the way
+Of these, three have a twin here. ReLU is a comparison for every number, so what it costs is the way
 through memory: the textbook goes it two or three times, on one core. Softmax of short rows, such as
 ten classes, is one call instead of five, and NumPy is slow at sums over few numbers. The others are
 dominated by exponentials, which NumPy computes many at a time, and quicker than a compiled loop
-would.
+would. The sigmoid leaves them to NumPy, but needs one for a number instead of two.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.arrays import alike, contiguous, empty, rows
-from minicnn.backends.numba.threads import Kernels, crew, launch_loop
+from minicnn.backends.numba.threads import Kernels, crew, launch, launch_loop
 
 kernels = Kernels("activation_kernels")
 
@@ -53,6 +55,26 @@ def relu_backward(
         contiguous(y).reshape(-1),
         dz.reshape(-1),
     )
+    return dz
+
+
+def sigmoid(z: Any) -> Any:
+    """y = 1 / (1 + e^-z); the textbook's ``sigmoid``."""
+    if not _large(z):
+        return textbook.sigmoid(z)
+    y = empty(z.shape, z.dtype)
+    np.exp(np.negative(np.abs(z, out=y), out=y), out=y)
+    launch(kernels.sigmoid, crew(z.size), contiguous(z).reshape(-1), y.reshape(-1))
+    return y
+
+
+def sigmoid_backward(dy: Any, z: Any, y: Any) -> Any:
+    """dz = y (1 - y) dy; the textbook's ``sigmoid_backward``."""
+    if not _large(dy) or y.dtype != dy.dtype:
+        return textbook.sigmoid_backward(dy, z, y)
+    dz = empty(dy.shape, dy.dtype)
+    vectors = (contiguous(a).reshape(-1) for a in (dy, y, dz))
+    launch(kernels.sigmoid_backward, crew(dy.size // 2), *vectors)
     return dz
 
 

@@ -1,4 +1,4 @@
-"""ReLU as a loop over all cores, and softmax of one row after the other."""
+"""ReLU and sigmoid on all cores, and softmax of one row after the other."""
 
 from __future__ import annotations
 
@@ -23,6 +23,24 @@ def relu_backward(dy, y, dz):
     zero = dy.dtype.type(0)
     for i in prange(dy.size):
         dz[i] = dy[i] if y[i] > zero else zero
+
+
+@kernel
+def sigmoid(worker, workers, z, y):
+    """y = 1 / (1 + e^-z), from y = e^-|z|, of which neither form can overflow."""
+    first, last = z.size * worker // workers, z.size * (worker + 1) // workers
+    z, y, one = z[first:last], y[first:last], y.dtype.type(1)
+    for i in range(z.size):
+        y[i] = (one if z[i] > 0 else y[i]) / (one + y[i])
+
+
+@kernel
+def sigmoid_backward(worker, workers, dy, y, dz):
+    """dz = y (1 - y) dy."""
+    first, last = dy.size * worker // workers, dy.size * (worker + 1) // workers
+    dy, y, dz, one = dy[first:last], y[first:last], dz[first:last], dy.dtype.type(1)
+    for i in range(dy.size):
+        dz[i] = dy[i] * y[i] * (one - y[i])
 
 
 @kernel

@@ -2,9 +2,9 @@
 
 W is the largest array of them all, and is read once. In the backward the inputs are divided among
 the cores: each has its columns of x and its rows of W, and writes its rows of dW and its columns of
-dx. In the forward, too, where the inputs are many more than the units: each core finds in its cache
-the rows of W that it, or the optimizer on it, wrote there, and the sums are added up afterwards.
-Elsewhere the units are divided, and where these are few the batch, too.
+dx. In the forward, too, where W is large and the inputs are many more than the units: each core
+finds in its cache the rows of W that it, or the optimizer on it, wrote there, and the sums are
+added up afterwards. Elsewhere the units are divided, and where these are few the batch, too.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ kernels = Kernels("dense_kernels")
 
 # So many multiplications a core does in a nanosecond, roughly.
 RATE = 64
-# The inputs are divided in the forward if they are so many times as many as the units...
-MANY = 8
+# ... and so many additions of what another core may have computed.
+ADDITIONS = 4
+# The inputs are divided in the forward if W has so many numbers, and they are so many times as many
+# as the units...
+LARGE, MANY = 2**18, 8
 # ... and each of at most so many parts has so many.
 PARTS, PART = 8, 256
 
@@ -40,7 +43,7 @@ def dense(x: np.ndarray, W: np.ndarray, b: np.ndarray | None = None) -> np.ndarr
     if parts > 1:
         sums = empty((parts, *y_rows.shape), x.dtype)
         launch(kernels.forward_in_parts, workers, product(x.dtype), x_rows, W, sums)
-        launch(kernels.add_parts, workers, sums, b, y_rows)
+        launch(kernels.add_parts, crew(sums.size // ADDITIONS), sums, b, y_rows)
     else:
         launch(kernels.forward, workers, product(x.dtype), x_rows, W, b, y_rows)
     return y
@@ -49,8 +52,8 @@ def dense(x: np.ndarray, W: np.ndarray, b: np.ndarray | None = None) -> np.ndarr
 @cache
 def _parts(n: int, inputs: int, units: int) -> int:
     """Into how many sums those over the inputs are divided."""
-    many = inputs >= MANY * units and inputs >= n
-    parts = min(PARTS, max(1, inputs // PART)) if many else 1
+    divided = inputs * units >= LARGE and inputs >= max(MANY * units, n)
+    parts = min(PARTS, max(1, inputs // PART)) if divided else 1
     return 2 ** (parts.bit_length() - 1)  # for 2, 4 or 8 cores
 
 

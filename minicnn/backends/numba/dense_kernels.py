@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from minicnn.backends.numba.compiling import compiled, kernel
-from minicnn.backends.numba.product_kernels import ROWS, lanes_of, matmul_add
+from minicnn.backends.numba.product_kernels import (
+    ROWS,
+    lanes_of,
+    matmul_add,
+    windows_add,
+)
 
 # So many inputs are taken at a time on the way back: a few tiles of the product.
 INPUTS = 48
@@ -27,10 +34,12 @@ def forward(worker, workers, product, x, W, b, y):
         return
     first, last = _share(units, 2 * lanes_of(y), worker % parts, parts)
     start, end = _share(n, ROWS, worker // parts, share)
-    matmul_add(product, x[start:end], W[:, first:last], y[start:end, first:last], 0)
+    y = y[start:end, first:last]
+    matmul_add(product, x[start:end], W[:, first:last], y, 0)
     if b.size:
-        for i in range(start, end):
-            for j in range(first, last):
+        b = b[first:last]
+        for i in range(len(y)):
+            for j in range(len(b)):
                 y[i, j] += b[j]
 
 
@@ -81,11 +90,9 @@ def backward(worker, workers, product, dy, dy_T, x, W, dx, dW, db, scratch):
             W_T = scratch[worker, : units * (end - start)].reshape(units, end - start)
             _transpose(W[start:end], W_T)
             matmul_add(product, dy, W_T, dx[:, start:end], 0)
-    if worker == 0:
-        db[:] = 0
-        for i in range(n):
-            for j in range(units):
-                db[j] += dy[i, j]
+    if worker == 0:  # db = (1 ... 1) dy, with one 1 for all of them
+        ones = np.ones(1, db.dtype)
+        windows_add(product, ones, 0, 0, 0, 0, 1, dy, db.reshape(1, units), 0)
 
 
 @compiled
