@@ -21,7 +21,7 @@ def forward(
         product: the address of the matrix product.
         x: (n, h, w, c).
         W: (kh * kw * c / groups, f).
-        biases: b, once or several times over; or empty.
+        biases: see ``correlation.repeated``.
         y: (n, oh, ow, f); with pools (n, ph, pw, f).
         argmax: (n, ph, pw, f), where in its pool each maximum was; or empty.
         windows: see ``as_windows``, as an array.
@@ -122,15 +122,12 @@ def finish(z, biases, relu):
 
     It is taken as one row of numbers: the loops are then long enough to be quick.
     """
-    zero = z.dtype.type(0)
-    if biases.size:
-        for start in range(0, len(z), biases.size):
-            some = z[start : start + biases.size]
-            for i in range(len(some)):
-                some[i] += biases[i]
-    if relu:
-        for i in range(len(z)):
-            z[i] = zero if z[i] < zero else z[i]
+    lowest = z.dtype.type(0 if relu else -np.inf)
+    for start in range(0, len(z) if biases.size else 0, max(1, biases.size)):
+        some = z[start : start + biases.size]
+        for i in range(len(some)):
+            total = some[i] + biases[i]
+            some[i] = lowest if total < lowest else total
 
 
 @kernel

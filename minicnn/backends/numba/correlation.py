@@ -140,7 +140,7 @@ def correlate(
         product(x.dtype),
         contiguous(x),
         contiguous(W).reshape(k, f),
-        repeated(b, x.dtype),
+        repeated(b, relu, x.dtype),
         y,
         argmax,
         how.windows,
@@ -153,9 +153,12 @@ def correlate(
     return y, argmax
 
 
-def repeated(b: np.ndarray | None, dtype: np.dtype) -> np.ndarray:
-    """The bias, several times over if it is short; empty where there is none."""
-    return np.empty(0, dtype) if b is None else np.tile(b, -(-BIASES // len(b)))
+def repeated(b: np.ndarray | None, relu: bool, dtype: np.dtype) -> np.ndarray:
+    """What is added before a ReLU: the bias, several times over if it is short. Without one zeros;
+    without either nothing."""
+    if b is None:
+        return np.zeros(BIASES if relu else 0, dtype)
+    return np.tile(b, -(-BIASES // len(b)))
 
 
 def spread_and_sum(

@@ -38,6 +38,9 @@ else:
     VECTOR, REGISTERS = 16, 32 if platform.machine().lower() in ("arm64", "aarch64") else 16
 # Of a tile, which has 2 vectors of columns. A few registers are left for A and B.
 ROWS = 12 if REGISTERS == 32 else 6
+# What is left of A is dealt with in tiles of 9 rows if they fit, 4, 3, 2 and 1. A row of a 3x3 window
+# on 3 colours has 9 numbers.
+NINE = min(9, ROWS)
 # So many terms of the sums at a time: what they take of B stays in the core's first cache.
 TERMS = 256
 # If A has so many rows, the columns of B that they are multiplied with are copied first.
@@ -122,8 +125,9 @@ def _copy_columns(B, row_of_B, terms, columns, space):
 
 def _columns_of_tiles(vectors: int, whole: bool) -> Callable:
     """A function for as many columns of C as so many vectors hold, or not ``whole``, for less."""
-    all_rows, four = _tile(ROWS, vectors, whole), _tile(4, vectors, whole)
-    three, two, one = (_tile(rows, vectors, whole) for rows in (3, 2, 1))
+    all_rows, nine, four, three, two, one = (
+        _tile(rows, vectors, whole) for rows in (ROWS, NINE, 4, 3, 2, 1)
+    )
 
     @compiled
     def columns_of_tiles(
@@ -136,6 +140,9 @@ def _columns_of_tiles(vectors: int, whole: bool) -> Callable:
             if left >= ROWS:
                 all_rows(a, down, along, over, B, row_of_B, c, row_of_C, *sums)
                 i += ROWS
+            elif left >= NINE:
+                nine(a, down, along, over, B, row_of_B, c, row_of_C, *sums)
+                i += NINE
             elif left >= 4:
                 four(a, down, along, over, B, row_of_B, c, row_of_C, *sums)
                 i += 4

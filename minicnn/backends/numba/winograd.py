@@ -92,7 +92,7 @@ def forward(
         product(x.dtype),
         contiguous(x),
         _transformed(W, m),
-        repeated(b, x.dtype),
+        repeated(b, relu, x.dtype),
         y,
         _numbers(windows, m, images),
         relu,
