@@ -72,7 +72,7 @@ def test_the_files_have_the_textbooks_names():
     own = {"compiling", "conv_relu", "correlation", "loop", "threads", "transform", "winograd"}
     for path in here.glob("*.py"):
         stem = path.stem.removesuffix("_kernels")
-        of_kernels = {"product", "vector", "windows"}
+        of_kernels = {"exponential", "product", "vector", "windows"}
         assert stem in own | of_kernels or (there / f"{stem}.py").exists(), path
 
 
@@ -289,6 +289,68 @@ def test_dropout_is_the_textbooks_to_the_bit(rng):
             assert np.array_equal(
                 fast.dropout_backward(x, mask, rate), textbook.dropout_backward(x, kept, rate)
             )
+
+
+def test_exponential():
+    import numba
+
+    from minicnn.backends.numba.exponential_kernels import exponential
+
+    @numba.njit(error_model="numpy")
+    def each(x, y):
+        for i in range(x.size):
+            y[i] = exponential(x[i])
+
+    x = np.concatenate([np.linspace(-87.3, 0, 100_001), -np.logspace(-30, 0, 100)])
+    x = x.astype(np.float32)
+    y = np.empty_like(x)
+    each(x, y)
+    exact = np.exp(x.astype(float))
+    assert np.abs(y / exact - 1).max() < 2e-7
+    x = np.float32([-87.4, -100, -1e30, -np.inf, -0.0, 0.0, np.nan])
+    y = np.empty_like(x)
+    each(x, y)
+    np.testing.assert_array_equal(y, [0, 0, 0, 0, 1, 1, np.nan])
+    doubles = np.array([-800.0, -700.0, -1.5, 0.0])
+    y = np.empty_like(doubles)
+    each(doubles, y)
+    np.testing.assert_allclose(y, np.exp(doubles), rtol=1e-15)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sigmoid_of_many_numbers(rng, dtype, workers, monkeypatch):
+    monkeypatch.setattr(threads, "workers", workers)
+    monkeypatch.setattr(threads, "WORTH_WAKING", 0)
+    z, dy = normal(rng, (131, 251), (131, 251), dtype=dtype)
+    z = 9 * z
+    z[0, :9] = 0, -0.0, np.inf, -np.inf, 90, -90, 500, -500, np.nan
+    y = fast.sigmoid(z)
+    exact = textbook.sigmoid(z.astype(float))
+    assert y.dtype == dtype
+    np.testing.assert_allclose(y, exact, rtol=4e-7, atol=1e-37)
+    dz = fast.sigmoid_backward(dy, z, y)
+    np.testing.assert_allclose(
+        dz, textbook.sigmoid_backward(dy, z, y), rtol=1e-6 if dtype == "float32" else 1e-15
+    )
+    half = slice(None, None, 2)
+    assert np.array_equal(fast.sigmoid(z[:, half]), y[:, half], equal_nan=True)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(50, 7, 11, 3), (90, 301), (1, 5000), (40_000,), (30, 1, 0)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
+def test_take(rng, dtype, shape, workers, monkeypatch):
+    monkeypatch.setattr(threads, "workers", workers)
+    monkeypatch.setattr(threads, "WORTH_WAKING", 0)
+    x = rng.integers(0, 256, shape).astype(dtype)
+    samples = rng.integers(0, len(x), 4 * len(x) + 1)
+    taken = fast.take(x, samples)
+    assert taken.dtype == dtype
+    assert np.array_equal(taken, x[samples])
+    assert np.array_equal(fast.take(x[::-1], samples), x[::-1][samples])
+    x.flags.writeable = False
+    assert np.array_equal(fast.take(x, samples), x[samples])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -38,12 +38,12 @@ class ArrayBatches:
         targets: list[Any],
         weights: list[Any],
         batch_size: int,
-        shuffle: SeedGenerator | None = None,
-        steps: int | None = None,
-        ops: Any = None,
-        dtype: Any = None,
+        shuffle: SeedGenerator | None,
+        steps: int | None,
+        ops: Any,
+        dtype: Any,
     ):
-        self.parts = (inputs, targets, weights)
+        self.parts, self.ops = (inputs, targets, weights), ops
         self.resident = None
         if hasattr(ops, "Resident"):
             everything = [*inputs, *targets, *weights]
@@ -73,14 +73,17 @@ class ArrayBatches:
         if self.resident is not None:
             self.resident.shuffle(order)
         for start in range(0, self.steps * self.batch_size, self.batch_size):
-            rows: Any = slice(start, start + self.batch_size)
+            rows = slice(start, start + self.batch_size)
             if self.resident is not None:
                 batch = iter(self.resident.batch(start, min(rows.stop, self.samples)))
                 yield tuple([next(batch) for _ in part] for part in self.parts)
-                continue
-            if order is not None:
-                rows = order[rows]
-            yield tuple([None if a is None else a[rows] for a in part] for part in self.parts)
+            elif order is None:
+                yield tuple([None if a is None else a[rows] for a in part] for part in self.parts)
+            else:
+                taken, take = order[rows], self.ops.take
+                yield tuple(
+                    [None if a is None else take(a, taken) for a in part] for part in self.parts
+                )
 
 
 class StreamBatches:

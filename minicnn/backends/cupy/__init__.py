@@ -43,7 +43,11 @@ from minicnn.backends.cupy.activation import (
     tanh as tanh,
     tanh_backward as tanh_backward,
 )
-from minicnn.backends.cupy.arrays import asarray as asarray, to_numpy as to_numpy
+from minicnn.backends.cupy.arrays import (
+    asarray as asarray,
+    take as take,
+    to_numpy as to_numpy,
+)
 from minicnn.backends.cupy.batches import Resident as Resident
 from minicnn.backends.cupy.broadcasting import sum_to_shape as sum_to_shape
 from minicnn.backends.cupy.conv import (

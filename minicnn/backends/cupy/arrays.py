@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.backends.cupy import device
+from minicnn.backends.numpy.arrays import take as take
 
 
 def asarray(x: Any, dtype: Any = None) -> Any:

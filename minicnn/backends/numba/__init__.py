@@ -15,6 +15,7 @@ from minicnn.backends.numba.activation import (
 )
 from minicnn.backends.numba.arrays import (
     asarray as asarray,
+    take as take,
 )
 from minicnn.backends.numba.conv import (
     conv2d as conv2d,

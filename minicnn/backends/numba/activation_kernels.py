@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from numba import prange
 
 from minicnn.backends.numba.compiling import compiled, kernel, loop
+from minicnn.backends.numba.exponential_kernels import exponential
 
 
 @loop
@@ -27,11 +26,12 @@ def relu_backward(dy, y, dz):
 
 @kernel
 def sigmoid(worker, workers, z, y):
-    """y = 1 / (1 + e^-z), from y = e^-|z|, of which neither form can overflow."""
+    """y = 1 / (1 + e^-z), which is e^z / (1 + e^z): the one or the other, by the sign of z."""
     first, last = z.size * worker // workers, z.size * (worker + 1) // workers
     z, y, one = z[first:last], y[first:last], y.dtype.type(1)
     for i in range(z.size):
-        y[i] = (one if z[i] > 0 else y[i]) / (one + y[i])
+        e = exponential(-abs(z[i]))
+        y[i] = (one if z[i] > 0 else e) / (one + e)
 
 
 @kernel
@@ -61,7 +61,7 @@ def softmax_of_row(i, z, y):
             largest = z[i, k]
     total = y.dtype.type(0)
     for k in range(n):
-        y[i, k] = math.exp(z[i, k] - largest)
+        y[i, k] = exponential(z[i, k] - largest)
         total += y[i, k]
     for k in range(n):
         y[i, k] /= total

@@ -38,8 +38,8 @@ else:
     VECTOR, REGISTERS = 16, 32 if platform.machine().lower() in ("arm64", "aarch64") else 16
 # Of a tile, which has 2 vectors of columns. A few registers are left for A and B.
 ROWS = 12 if REGISTERS == 32 else 6
-# What is left of A is dealt with in tiles of 9 rows if they fit, 4, 3, 2 and 1. A row of a 3x3 window
-# on 3 colours has 9 numbers.
+# What is left of A is dealt with in tiles of 9 rows if they fit, 4, 3, 2 and 1. A row of a 3x3
+# window on 3 colours has 9 numbers.
 NINE = min(9, ROWS)
 # So many terms of the sums at a time: what they take of B stays in the core's first cache.
 TERMS = 256

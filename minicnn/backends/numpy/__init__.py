@@ -38,7 +38,11 @@ from minicnn.backends.numpy.activation import (
     tanh as tanh,
     tanh_backward as tanh_backward,
 )
-from minicnn.backends.numpy.arrays import asarray as asarray, to_numpy as to_numpy
+from minicnn.backends.numpy.arrays import (
+    asarray as asarray,
+    take as take,
+    to_numpy as to_numpy,
+)
 from minicnn.backends.numpy.broadcasting import sum_to_shape as sum_to_shape
 from minicnn.backends.numpy.conv import conv2d as conv2d, conv2d_backward as conv2d_backward
 from minicnn.backends.numpy.conv_transpose import (

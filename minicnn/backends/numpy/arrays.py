@@ -23,3 +23,20 @@ def to_numpy(x: Any) -> np.ndarray:
     dtype('float32')
     """
     return np.asarray(x)
+
+
+def take(x: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Some samples of an array that lies in the memory of the host, as a new array there.
+
+    Args:
+        x: (n, ...).
+        samples: their numbers (m,), from 0 to n - 1.
+
+    Returns:
+        (m, ...), of the dtype of x.
+
+    >>> take(np.array([[1, 2], [3, 4], [5, 6]]), np.array([2, 0]))
+    array([[5, 6],
+           [1, 2]])
+    """
+    return x[samples]
