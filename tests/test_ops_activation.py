@@ -70,7 +70,9 @@ def test_gradient(ops, name, parameters, reads, kinks, shape, seed):
     dz = backward(ops, name, dy, z, f(z, **parameters), reads, parameters)
     expected = numerical_gradient(lambda z: float((dy * f(z, **parameters)).sum()), z)
     assert dz.shape == shape
-    assert relative_error(dz, expected) < 1e-6
+    # What softmax passes back may be next to nothing, where all dy happen to be alike.
+    rounding = 1e-10 * np.abs(dy).max()
+    assert np.abs(dz - expected).max() < 1e-6 * np.abs(expected).max() + rounding
 
 
 @each_case

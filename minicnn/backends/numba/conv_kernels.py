@@ -7,6 +7,7 @@ import numpy as np
 from minicnn.backends.numba.compiling import compiled, kernel
 from minicnn.backends.numba.pooling_kernels import maximum_of_pools, to_maxima
 from minicnn.backends.numba.product_kernels import matmul_add, windows_add
+from minicnn.backends.numba.sums_kernels import add_parts as add_parts
 from minicnn.backends.numba.vector_kernels import CHUNK
 from minicnn.backends.numba.windows_kernels import as_windows, taps_inside
 
@@ -101,10 +102,11 @@ def _pixels_under(x, image, first, last, windows, space):
     for row in range(rows):
         target = space[row * columns * c : (row + 1) * columns * c]
         if 0 <= begin + row < h:
-            of_row = ((image * h + begin + row) * w - left) * c
+            of_row = ((image * h + begin + row) * w - left + from_column) * c
             target[: from_column * c] = 0
-            for k in range(from_column * c, to_column * c):
-                target[k] = pixels[of_row + k]
+            inside, source = target[from_column * c : to_column * c], pixels[of_row:]
+            for k in range(len(inside)):
+                inside[k] = source[k]
             target[to_column * c :] = 0
         else:
             target[:] = 0
@@ -232,14 +234,3 @@ def _through_relu(dy, y, dz):
     zero = dy.dtype.type(0)
     for i in range(len(dy)):
         dz[i] = dy[i] if y[i] > zero else zero
-
-
-@kernel
-def add_parts(worker, workers, parts, total):
-    """total = the sum of the rows of ``parts``, always in the same order."""
-    first, last = total.size * worker // workers, total.size * (worker + 1) // workers
-    for k in range(first, last):
-        total[k] = parts[0, k]
-    for part in range(1, len(parts)):
-        for k in range(first, last):
-            total[k] += parts[part, k]

@@ -42,8 +42,9 @@ def dense(x: np.ndarray, W: np.ndarray, b: np.ndarray | None = None) -> np.ndarr
     parts = _parts(len(x_rows), *W.shape)
     if parts > 1:
         sums = empty((parts, *y_rows.shape), x.dtype)
-        launch(kernels.forward_in_parts, workers, product(x.dtype), x_rows, W, sums)
-        launch(kernels.add_parts, crew(sums.size // ADDITIONS), sums, b, y_rows)
+        launch(kernels.forward_in_parts, workers, product(x.dtype), x_rows, W, b, sums)
+        sums = sums.reshape(parts, y.size)
+        launch(kernels.add_parts, crew(sums.size // ADDITIONS), sums, y.reshape(-1))
     else:
         launch(kernels.forward, workers, product(x.dtype), x_rows, W, b, y_rows)
     return y

@@ -11,6 +11,7 @@ from minicnn.backends.numba.product_kernels import (
     matmul_add,
     windows_add,
 )
+from minicnn.backends.numba.sums_kernels import add_parts as add_parts
 
 # So many inputs are taken at a time on the way back: a few tiles of the product.
 INPUTS = 48
@@ -44,27 +45,15 @@ def forward(worker, workers, product, x, W, b, y):
 
 
 @kernel
-def forward_in_parts(worker, workers, product, x, W, sums):
-    """x W in as many parts as ``sums`` (parts, n, units) has, along the inputs."""
+def forward_in_parts(worker, workers, product, x, W, b, sums):
+    """x W + b in as many parts as ``sums`` (parts, n, units) has, along the inputs."""
     inputs, parts = len(W), len(sums)
     for part in range(parts * worker // workers, parts * (worker + 1) // workers):
         start, end = inputs * part // parts, inputs * (part + 1) // parts
-        matmul_add(product, x[:, start:end], W[start:end], sums[part], 0)
-
-
-@kernel
-def add_parts(worker, workers, sums, b, y):
-    """y = the sum of the parts, always in the same order, plus b."""
-    n, units = y.shape
-    for i in range(n * worker // workers, n * (worker + 1) // workers):
-        for j in range(units):
-            y[i, j] = sums[0, i, j]
-        for part in range(1, len(sums)):
-            for j in range(units):
-                y[i, j] += sums[part, i, j]
-        if b.size:
-            for j in range(units):
-                y[i, j] += b[j]
+        keep = 1 if part == 0 and b.size else 0
+        for i in range(len(x) if keep else 0):
+            sums[part, i] = b
+        matmul_add(product, x[:, start:end], W[start:end], sums[part], keep)
 
 
 @kernel

@@ -8,9 +8,11 @@ after the other.
 
 from __future__ import annotations
 
+import numpy as np
+
 from minicnn.backends.numba.compiling import compiled, kernel
 from minicnn.backends.numba.conv_kernels import finish
-from minicnn.backends.numba.product_kernels import matmul_add
+from minicnn.backends.numba.product_kernels import matmul_add, windows_add
 from minicnn.backends.numba.transform_kernels import both_sides, matrices
 from minicnn.backends.numba.vector_kernels import CHUNK, copy_run, zero_run
 
@@ -97,10 +99,10 @@ def backward(worker, workers, product, dy, x, U_T, dx, sums, numbers, scratch):
     (n, oh, ow, f), c = dy.shape, x.shape[3]
     per_image = -(-oh // m) * -(-ow // m)
     p = (m + 2) ** 2
+    one = np.ones(1, dy.dtype)
     for part in range(worker, len(sums), workers):
         begin, end = n * part // len(sums), n * (part + 1) // len(sums)
         dU, db = sums[part, : p * c * f], sums[part, p * c * f :]
-        db[:] = 0
         for first in range(begin, end, images):
             last = min(first + images, end)
             tiles = (last - first) * per_image
@@ -121,9 +123,10 @@ def backward(worker, workers, product, dy, x, U_T, dx, sums, numbers, scratch):
                     product, _matrix(V, k, tiles, c).T, _matrix(dM, k, tiles, f),
                     _matrix(dU, k, c, f), 0 if first == begin else 1,
                 )  # fmt: skip
-            for row in dy[first:last].reshape((last - first) * oh * ow, f):
-                for i in range(f):
-                    db[i] += row[i]
+            pixels = dy[first:last].reshape((last - first) * oh * ow, f)
+            windows_add(
+                product, one, 0, 0, 0, 0, 1, pixels, db.reshape(1, f), 0 if first == begin else 1
+            )
 
 
 @kernel
