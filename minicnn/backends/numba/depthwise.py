@@ -14,12 +14,15 @@ import numpy as np
 from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.arrays import alike, contiguous, empty
 from minicnn.backends.numba.threads import Kernels, crew, launch
+from minicnn.backends.numpy.depthwise import one_kernel_each
 from minicnn.backends.numpy.windows import Windows
 from minicnn.shapes import Pair, check_channels
 
 kernels = Kernels("depthwise_kernels")
 
 PARTS = 16
+# So many multiplications a core does in a nanosecond, roughly.
+RATE = 8
 
 
 def depthwise_conv2d(
@@ -34,9 +37,10 @@ def depthwise_conv2d(
     if not alike(x, W, b):
         return textbook.depthwise_conv2d(x, W, b, strides, padding, dilation)
     count, windows = _windows(x.shape, W.shape, strides, padding, dilation)
-    y = empty((len(x), *count, W.shape[2] * W.shape[3]), x.dtype)
-    b = np.empty(0, x.dtype) if b is None else contiguous(b)
-    workers = crew(y.size * W.shape[0] * W.shape[1])
+    x, W = one_kernel_each(x, W)
+    y = empty((len(x), *count, x.shape[3]), x.dtype)
+    b = np.zeros(x.shape[3], x.dtype) if b is None else contiguous(b)
+    workers = crew(y.size * W.shape[0] * W.shape[1] // RATE)
     launch(kernels.forward, workers, contiguous(x), contiguous(W), b, y, windows)
     return y
 
@@ -55,21 +59,26 @@ def depthwise_conv2d_backward(
         return textbook.depthwise_conv2d_backward(
             dy, x, W, strides, padding, dilation, input_gradient
         )
-    dx = empty(x.shape, x.dtype) if input_gradient else np.empty((0,) * 4, x.dtype)
-    parts = min(PARTS, len(x))
-    dWs, dbs = empty((parts, *W.shape), W.dtype), empty((parts, dy.shape[3]), W.dtype)
+    windows = _windows(x.shape, W.shape, strides, padding, dilation)[1]
+    copies, kernels_of_copies = one_kernel_each(x, W)
+    dx = empty(copies.shape if input_gradient else (0,) * 4, x.dtype)
+    sums = empty((min(PARTS, len(x)), W.size + copies.shape[3]), x.dtype)
     launch(
         kernels.backward,
-        crew(2 * dy.size * W.shape[0] * W.shape[1]),
+        crew(2 * dy.size * W.shape[0] * W.shape[1] // RATE),
         contiguous(dy),
-        contiguous(x),
-        contiguous(W),
+        contiguous(copies),
+        contiguous(kernels_of_copies),
         dx,
-        dWs,
-        dbs,
-        _windows(x.shape, W.shape, strides, padding, dilation)[1],
+        sums,
+        windows,
     )
-    return (dx if input_gradient else None), dWs.sum(axis=0), dbs.sum(axis=0)
+    total = sums.sum(axis=0)
+    dW, db = total[: W.size].reshape(W.shape), total[W.size :]
+    if not input_gradient:
+        return None, dW, db
+    m = W.shape[3]  # the gradients of a channel's copies add up
+    return (dx if m == 1 else dx.reshape(*x.shape, m).sum(axis=-1)), dW, db
 
 
 @lru_cache(maxsize=1024)

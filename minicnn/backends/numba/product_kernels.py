@@ -21,7 +21,7 @@ from typing import Any
 
 import numba
 from llvmlite import ir
-from numba import carray, types
+from numba import types
 from numba.core import cgutils
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
@@ -43,8 +43,9 @@ ROWS = 12 if REGISTERS == 32 else 6
 NINE = min(9, ROWS)
 # So many terms of the sums at a time: what they take of B stays in the core's first cache.
 TERMS = 256
-# If A has so many rows, the columns of B that they are multiplied with are copied first.
-MANY = 96
+# If A has so many rows, the first tile leaves a copy of its columns of B to the others. Rows that
+# lie far apart share few places in the cache; side by side, they fit.
+MANY = 48
 
 
 @compiled
@@ -94,33 +95,18 @@ def product(A, down, along, over, B, row_of_B, C, row_of_C, m, n, k, times, keep
     space = _space(C)
     while first < k or (k == 0 and keep == 0):
         terms = min(TERMS, k - first)
-        sums = terms, times, k * row_of_B, keep
+        sums = terms, times, k * row_of_B, keep, space
         a, b = _at(A, first * along), _at(B, first * row_of_B)
         for j in range(0, n, 2 * lanes):
-            columns = n - j
-            b_, row, c_ = _at(b, j), row_of_B, _at(C, j)
-            if m >= MANY and times == 1 and n > 2 * lanes:
-                # Rows that lie far apart share few places in the cache; side by side, they fit.
-                b_ = _copy_columns(b_, row_of_B, terms, min(columns, 2 * lanes), space)
-                row = 2 * lanes
+            columns, b_, c_ = n - j, _at(b, j), _at(C, j)
             if columns >= 2 * lanes:
-                _whole(a, down, along, over, b_, row, c_, row_of_C, m, columns, *sums)
+                copies = m >= MANY and times == 1 and n > 2 * lanes
+                _whole(a, down, along, over, b_, row_of_B, c_, row_of_C, m, columns, *sums, copies)
             elif columns > lanes:
-                _last(a, down, along, over, b_, row, c_, row_of_C, m, columns, *sums)
+                _last(a, down, along, over, b_, row_of_B, c_, row_of_C, m, columns, *sums, False)
             else:
-                _few(a, down, along, over, b_, row, c_, row_of_C, m, columns, *sums)
+                _few(a, down, along, over, b_, row_of_B, c_, row_of_C, m, columns, *sums, False)
         first, keep = first + max(terms, 1), 1
-
-
-@compiled
-def _copy_columns(B, row_of_B, terms, columns, space):
-    lanes = lanes_of(B)
-    for t in range(terms):
-        source = carray(_at(B, t * row_of_B), columns)
-        target = carray(_at(space, t * 2 * lanes), columns)
-        for j in range(columns):
-            target[j] = source[j]
-    return space
 
 
 def _columns_of_tiles(vectors: int, whole: bool) -> Callable:
@@ -128,15 +114,20 @@ def _columns_of_tiles(vectors: int, whole: bool) -> Callable:
     all_rows, nine, four, three, two, one = (
         _tile(rows, vectors, whole) for rows in (ROWS, NINE, 4, 3, 2, 1)
     )
+    copying = _tile(ROWS, vectors, whole, copies=whole)
 
     @compiled
     def columns_of_tiles(
-        A, down, along, over, B, row_of_B, C, row_of_C, m, columns, terms, times, next_B, keep
-    ):
+        A, down, along, over, B, row_of_B, C, row_of_C, m, columns, terms, times, next_B, keep,
+        space, copies,
+    ):  # fmt: skip
         i = 0
+        sums = columns, terms, times, next_B, keep, space
+        if copies:
+            copying(A, down, along, over, B, row_of_B, C, row_of_C, *sums)
+            i, B, row_of_B = ROWS, space, vectors * lanes_of(C)
         while i < m:
             a, c, left = _at(A, i * down), _at(C, i * row_of_C), m - i
-            sums = columns, terms, times, next_B, keep
             if left >= ROWS:
                 all_rows(a, down, along, over, B, row_of_B, c, row_of_C, *sums)
                 i += ROWS
@@ -159,20 +150,23 @@ def _columns_of_tiles(vectors: int, whole: bool) -> Callable:
     return columns_of_tiles
 
 
-def _tile(rows: int, vectors: int, whole: bool) -> Callable:
-    """C = A B + keep C for one tile: what LLVM is to make of it, as it would not find it out."""
+def _tile(rows: int, vectors: int, whole: bool, copies: bool = False) -> Callable:
+    """C = A B + keep C for one tile: what LLVM is to make of it, as it would not find it out.
+
+    With ``copies``, B is left in ``space``, its rows side by side.
+    """
 
     @intrinsic
     def tile(
         typing_context, A, down, along, over, B, row_of_B, C, row_of_C,
-        columns, terms, times, next_B, keep,
+        columns, terms, times, next_B, keep, space,
     ):  # fmt: skip
         size = types.intp
-        signature = types.void(A, size, size, size, B, size, C, *(size,) * 6)
+        signature = types.void(A, size, size, size, B, size, C, *(size,) * 6, space)
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             A, down, along, over, B, row_of_B, C, row_of_C = values[:8]
-            columns, terms, times, next_B, keep = values[8:]
+            columns, terms, times, next_B, keep, space = values[8:]
             lanes = VECTOR * 8 // signature.args[6].dtype.bitwidth
             vector = Registers(builder, context.get_data_type(signature.args[6].dtype), lanes)
             n = range(vectors)
@@ -197,6 +191,10 @@ def _tile(rows: int, vectors: int, whole: bool) -> Callable:
                 of_A = builder.mul(outer.index, over), builder.mul(inner.index, along)
                 column = builder.gep(A, [builder.add(*of_A)])
                 b = [vector.load(row, j, inside[j]) for j in n]
+                if copies:
+                    start = builder.mul(inner.index, inner.index.type(vectors * lanes))
+                    for j in n:
+                        vector.store(b[j], builder.gep(space, [start]), j, None)
                 for i in range(rows):
                     a = vector.filled(builder.load(builder.gep(column, [downs[i]])))
                     for j in n:

@@ -2,14 +2,14 @@
 
 The pixels of NHWC images are runs of 3, 6 or 32 channels. Numba's compiler makes good code for long
 loops; before a short one it spends more time on finding out whether arrays overlap, and the numbers
-that do not fill a vector it takes one by one. These functions take whole vectors of 16 to the end
-of a run *and past it*. So
+that do not fill a vector it takes one by one. Most of these functions take whole vectors of 16 to
+the end of a run *and past it*. So
 
 - whatever is written too much must be written again afterwards (fill arrays from front to back),
 - arrays that are written need room for CHUNK numbers after their end, and
 - arrays that are read must go on for CHUNK numbers after the run; :func:`fits` tells.
 
-All arrays are flat.
+The two that multiply stay within their runs. All arrays are flat.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minicnn.backends.numba.compiling import compiled
+from minicnn.backends.numba.product_kernels import Registers
 
 CHUNK = 16
 
@@ -135,6 +136,54 @@ def place_maximum(typing_context: Any, target, i, given, where, output, j, tap, 
     return over_runs(body, (target, i, given, where, output, j, tap, n))
 
 
+@intrinsic
+def sum_of_products(
+    typing_context, total, i, first, f, a, j, b, k,
+    outer, a_outer, b_outer, inner, a_inner, b_inner, n,
+):  # fmt: skip
+    """total = first + the sum of a b over outer times inner places; returns i + n.
+
+    ``total`` and ``first`` are n numbers from i and from f on. Place (o, t) is n numbers from
+    j + o * a_outer + t * a_inner on in ``a``, and likewise from k on in ``b``.
+    """
+
+    def body(vector: Vectors) -> None:
+        builder = vector.builder
+        j, k, outer, a_outer, b_outer, inner, a_inner, b_inner = (
+            vector.values[5:6] + vector.values[7:14]
+        )
+        inside = vector.before_end()
+        total = cgutils.alloca_once_value(builder, vector.load_inside(2, vector.values[3], inside))
+        with cgutils.for_range(builder, outer) as o, cgutils.for_range(builder, inner) as t:
+            of_a = vector.place(j, (o.index, a_outer), (t.index, a_inner))
+            of_b = vector.place(k, (o.index, b_outer), (t.index, b_inner))
+            a, b = vector.load_inside(4, of_a, inside), vector.load_inside(6, of_b, inside)
+            builder.store(vector.multiply_add(a, b, builder.load(total)), total)
+        vector.store_inside(0, vector.values[1], builder.load(total), inside)
+
+    steps = (outer, a_outer, b_outer, inner, a_inner, b_inner)
+    return over_runs(body, (total, i, first, f, a, j, b, k, *steps, n))
+
+
+@intrinsic
+def add_multiples(typing_context, total, i, further, a, j, a_further, b, k, times, n):
+    """total += a b for so many runs of a and of total, and one of b; returns i + n.
+
+    Run t is n numbers from i + t * further on in ``total``, and from j + t * a_further on in ``a``.
+    """
+
+    def body(vector: Vectors) -> None:
+        i, further, j, a_further, k, times = (vector.values[at] for at in (1, 2, 4, 5, 7, 8))
+        inside = vector.before_end()
+        b = vector.load_inside(6, k, inside)
+        with cgutils.for_range(vector.builder, times) as t:
+            to, of_a = vector.place(i, (t.index, further)), vector.place(j, (t.index, a_further))
+            total, a = vector.load_inside(0, to, inside), vector.load_inside(3, of_a, inside)
+            vector.store_inside(0, to, vector.multiply_add(a, b, total), inside)
+
+    return over_runs(body, (total, i, further, a, j, a_further, b, k, times, n))
+
+
 class Vectors:
     """Vectors of CHUNK numbers, ``offset`` after where a run begins, in the arguments' arrays."""
 
@@ -159,6 +208,30 @@ class Vectors:
     def store_at(self, array: int, start: Any, vector: Any) -> None:
         self.builder.store(vector, self._at(array, start), align=self._alignment(array))
 
+    def before_end(self) -> Any:
+        """Which numbers of the vector belong to the run."""
+        return self._registers(0).before_end(self.builder.sub(self.values[-1], self.offset), 0)
+
+    def load_inside(self, array: int, start: Any, inside: Any) -> Any:
+        """The vector at a start; zeros where it goes on after the run."""
+        return self._registers(array).load(self._number(array, start), 0, inside)
+
+    def store_inside(self, array: int, start: Any, vector: Any, inside: Any) -> None:
+        self._registers(array).store(vector, self._number(array, start), 0, inside)
+
+    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+        """a b + c."""
+        return self._registers(0).multiply_add(a, b, c)
+
+    def place(self, start: Any, *steps: tuple[Any, Any]) -> Any:
+        """``start`` plus the product of each pair."""
+        for index, step in steps:
+            start = self.builder.add(start, self.builder.mul(index, step))
+        return start
+
+    def _registers(self, array: int) -> Registers:
+        return Registers(self.builder, self.kind(array).element, CHUNK)
+
     def spread(self, array: int, number: Any) -> Any:
         """A whole number, 16 times, in the type of an array."""
         kind = self.kind(array)
@@ -171,11 +244,13 @@ class Vectors:
         return self.context.get_abi_sizeof(self.kind(array).element)
 
     def _at(self, array: int, start: Any) -> Any:
+        return self.builder.bitcast(self._number(array, start), self.kind(array).as_pointer())
+
+    def _number(self, array: int, start: Any) -> Any:
         data = self.context.make_array(self.kinds[array])(
             self.context, self.builder, self.values[array]
         ).data
-        place = self.builder.gep(data, [self.builder.add(start, self.offset)])
-        return self.builder.bitcast(place, self.kind(array).as_pointer())
+        return self.builder.gep(data, [self.builder.add(start, self.offset)])
 
 
 def over_runs(body: Callable[[Vectors], None], arguments: tuple[Any, ...]) -> Any:

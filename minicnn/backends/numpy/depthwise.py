@@ -49,7 +49,7 @@ def depthwise_conv2d(
     """
     check_channels(x.shape, W.shape, W.shape[2])
     windows = Windows.on(x.shape[1:3], W.shape[:2], strides, padding, dilation)
-    x, W = _one_kernel_each(x, W)
+    x, W = one_kernel_each(x, W)
     dtype, shape = np.result_type(x, W), (len(x), *windows.count, x.shape[3])
     y = np.zeros_like(x, dtype=dtype, shape=shape)
     for (i, j), inside, pixels in windows.taps():
@@ -79,7 +79,7 @@ def depthwise_conv2d_backward(
         ``(dx, dW, db)`` in the shapes of x, W and b; dx is ``None`` where it is not wanted.
     """
     windows = Windows.on(x.shape[1:3], W.shape[:2], strides, padding, dilation)
-    copies, kernels = _one_kernel_each(x, W)
+    copies, kernels = one_kernel_each(x, W)
     dW = np.empty_like(kernels)
     dcopies = np.zeros_like(copies, dtype=dy.dtype) if input_gradient else None
     for (i, j), inside, pixels in windows.taps():
@@ -93,7 +93,7 @@ def depthwise_conv2d_backward(
     return dx, dW.reshape(W.shape), db
 
 
-def _one_kernel_each(x: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def one_kernel_each(x: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Every channel m times, and the kernels (kh, kw, c, m) in the same order: (kh, kw, c * m)."""
     kh, kw, c, m = W.shape
     return (x if m == 1 else np.repeat(x, m, axis=3)), W.reshape(kh, kw, c * m)
