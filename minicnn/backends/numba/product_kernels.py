@@ -45,7 +45,7 @@ NINE = min(9, ROWS)
 TERMS = 256
 # If A has so many rows, the first tile leaves a copy of its columns of B to the others. Rows that
 # lie far apart share few places in the cache; side by side, they fit.
-MANY = 48
+MANY = 60
 
 
 @compiled
