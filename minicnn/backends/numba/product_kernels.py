@@ -173,16 +173,9 @@ def _tile(rows: int, vectors: int, whole: bool, copies: bool = False) -> Callabl
             inside = [None if whole else vector.before_end(columns, j) for j in n]
             sums = [[cgutils.alloca_once(builder, vector.type) for _ in n] for _ in range(rows)]
             starts = [builder.mul(row_of_C, row_of_C.type(i)) for i in range(rows)]
-            with builder.if_else(cgutils.is_not_null(builder, keep)) as (add, overwrite):
-                with add:
-                    for i in range(rows):
-                        for j in n:
-                            c = vector.load(builder.gep(C, [starts[i]]), j, inside[j])
-                            builder.store(c, sums[i][j])
-                with overwrite:
-                    for i in range(rows):
-                        for j in n:
-                            builder.store(vector.zero, sums[i][j])
+            for i in range(rows):
+                for j in n:
+                    builder.store(vector.zero, sums[i][j])
             downs = [builder.mul(down, down.type(i)) for i in range(rows)]
             count = cgutils.for_range
             with count(builder, times) as outer, count(builder, terms) as inner:
@@ -200,6 +193,12 @@ def _tile(rows: int, vectors: int, whole: bool, copies: bool = False) -> Callabl
                     for j in n:
                         total = vector.multiply_add(a, b[j], builder.load(sums[i][j]))
                         builder.store(total, sums[i][j])
+            # C comes last: of a sum of many terms, blocks are summed up first, which rounds less.
+            with builder.if_then(cgutils.is_not_null(builder, keep)):
+                for i in range(rows):
+                    for j in n:
+                        c = vector.load(builder.gep(C, [starts[i]]), j, inside[j])
+                        builder.store(builder.fadd(c, builder.load(sums[i][j])), sums[i][j])
             for i in range(rows):
                 for j in n:
                     total = builder.load(sums[i][j])
