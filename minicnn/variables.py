@@ -18,9 +18,11 @@ class Variable:
 
     Attributes:
         value: the weights, an array of the layer's floor.
-        gradient: dL/dvalue, of the same shape; ``None`` before the first backward.
+        gradient: dL/dvalue, of the same shape; ``None`` before the first backward, and after one
+            that updated the weights with it at once.
         stale: whether ``gradient`` holds what an earlier step left there, to be written over.
         wanted: whether the gradient is; a model switches it off for weights that are frozen.
+        piece: what a floor updates the weights with as soon as it has their gradient, or ``None``.
         name: "kernel", "bias", "gamma", ...
         trainable: whether an optimizer may ever change it (a moving mean is not trainable).
         regularizer, constraint: as given to the layer, or ``None``.
@@ -38,6 +40,7 @@ class Variable:
         self.gradient: Any = None
         self.stale = False
         self.wanted = True
+        self.piece: Any = None
         self.name = name
         self.trainable = trainable
         self.regularizer = regularizer
@@ -85,9 +88,12 @@ class Variable:
     def add_gradient(self, gradient: Any) -> None:
         """Add to the gradient: a layer may stand in a network more than once.
 
-        ``gradient`` may be the array :attr:`place_for_gradient`, which then is what was added.
+        ``gradient`` may be what :attr:`place_for_gradient` is, which then is what was added.
         """
         if not self.wanted:
+            return
+        if self.piece is not None and gradient is self.piece:
+            self.gradient, self.stale = None, False
             return
         if self.gradient is None:
             self.gradient = np.zeros_like(self.value)
@@ -100,8 +106,11 @@ class Variable:
     @property
     def place_for_gradient(self) -> Any:
         """An array that the first gradient of a step can be written into before it is added, which
-        saves the addition; ``None`` if it is not the first."""
-        return self.gradient if self.stale and self.wanted else None
+        saves the addition; ``None`` if it is not the first. While the vector of weights awaits its
+        gradient it may be the floor's own :attr:`piece`: then the weights are updated at once."""
+        if not (self.stale and self.wanted):
+            return None
+        return self.gradient if self.piece is None else self.piece
 
     def __repr__(self) -> str:
         return f"<Variable {self.name!r} shape={self.shape} dtype={self.dtype}>"
@@ -119,7 +128,10 @@ class ParameterVector:
 
     Attributes:
         value, gradient: the two flat vectors.
-        slices: where each variable lies in them, in the order of ``variables``.
+        slices, gradients: where each variable lies in them, and its gradient, in the order of
+            ``variables``.
+        awaited: what stands for the gradient in the optimizer's update where a floor can update
+            weights during the backward pass, and nobody wants to see their gradient; or ``None``.
         regularized, constrained: those of the variables that have a penalty, or a constraint.
     """
 
@@ -143,6 +155,8 @@ class ParameterVector:
             variable.value = self.value[place].reshape(shape)
             variable.gradient = self.gradient[place].reshape(shape)
             variable.home = self
+        self.gradients = [variable.gradient for variable in self.variables]
+        self.awaited: Any = None
 
     def holds(self, variables: Sequence[Variable]) -> bool:
         """Whether exactly these variables live here (another model may have taken some away)."""
@@ -152,9 +166,12 @@ class ParameterVector:
         )
 
     def begin_gradient(self) -> None:
-        """Start a new sum: before a backward pass."""
-        for variable in self.variables:
-            variable.stale = True
+        """Start a new sum: before a backward pass. :meth:`end_gradient` must follow."""
+        for variable, place in zip(self.variables, self.gradients, strict=True):
+            variable.gradient, variable.stale = place, True
+        if self.awaited is not None:
+            for variable, piece in zip(self.variables, self.awaited.pieces, strict=True):
+                variable.piece = piece
 
     def end_gradient(self) -> None:
         """Zeros for those weights that no gradient came back to: after a backward pass."""
@@ -162,6 +179,7 @@ class ParameterVector:
             if variable.stale:
                 variable.gradient.fill(0)
                 variable.stale = False
+            variable.piece = None
 
 
 def _like(template: Any, value: np.ndarray) -> Any:

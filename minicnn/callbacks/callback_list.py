@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minicnn.callbacks.base import HOOKS, Callback, RawLogs, as_floats, overrides
+from minicnn.callbacks.base import HOOKS, Callback, LambdaCallback, RawLogs, as_floats, overrides
 from minicnn.callbacks.progbar import ProgbarLogger
 from minicnn.callbacks.records import History
 
@@ -26,6 +26,7 @@ class CallbackList:
 
     Attributes:
         history: the ``History`` among the callbacks, or ``None``.
+        runs_others: whether there is somebody's own code among them, which may look at anything.
 
     Raises:
         TypeError: if something is no callback.
@@ -45,6 +46,7 @@ class CallbackList:
                 self.callbacks.append(kind())
         self.callbacks.sort(key=lambda callback: callback.runs_last)
         self.history = next((c for c in self.callbacks if isinstance(c, History)), None)
+        self.runs_others = not all(_ours(callback) for callback in self.callbacks)
         for callback in self.callbacks:
             callback.companions = self.callbacks
             if model is not None:
@@ -111,6 +113,11 @@ class CallbackList:
             if floats is None:
                 floats = as_floats(logs)
             function(*place, floats)
+
+
+def _ours(callback: Callback) -> bool:
+    kind = type(callback)
+    return kind.__module__.startswith("minicnn.callbacks.") and kind is not LambdaCallback
 
 
 def _flat(callbacks: Any) -> list[Callback]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from minicnn import optimizers
 from minicnn.callbacks import CallbackList, History
+from minicnn.layers.table import LAYERS
 from minicnn.models.batches import Batches, make_batches, split_validation, validation_parts
 from minicnn.models.objective import Objective
 from minicnn.random import SeedGenerator
@@ -83,6 +84,7 @@ class Trainer:
     def _train_step(self, x: list[Any], targets: list[Any], weights: list[Any]) -> None:
         """Forward, loss, backward, update."""
         targets, weights = self._on_floor(targets), self._on_floor(weights)
+        self.optimizer.prepare(self._parameters)
         total, parts, ys = self._loss_and_gradients(x, targets, weights, training=True)
         self.optimizer.apply(self._parameters)
         for variable in self._parameters.constrained:
@@ -114,12 +116,14 @@ class Trainer:
     ) -> tuple[Any, list[Any], list[Any]]:
         """``(total, parts, ys)``; the gradients are left in the weights' ``gradient``."""
         objective, parameters = self.objective, self._parameters
-        parameters.begin_gradient()
         xs = [self.ops.asarray(part, self.dtype) for part in x]
         zs, tape = self.graph.forward(xs, training, objective.opened)
         total, parts, dzs, ys = objective.value_and_gradients(targets, zs, weights)
-        self.graph.backward(dzs, tape, self._needed)
-        parameters.end_gradient()
+        parameters.begin_gradient()
+        try:
+            self.graph.backward(dzs, tape, self._needed)
+        finally:
+            parameters.end_gradient()
         penalty = tape.penalty
         for variable in parameters.regularized:
             variable.gradient += variable.regularizer.gradient(variable.value)
@@ -211,7 +215,7 @@ class Trainer:
         for epoch in range(first_epoch, epochs):
             self.reset_metrics()
             hooks.on_epoch_begin(epoch)
-            self._prepare_training()
+            self._prepare_training(watched=hooks.runs_others)
             for step, (inputs, targets, weights) in enumerate(batches):
                 if epoch == first_epoch and step < first_step:
                     continue  # done before this training was interrupted
@@ -323,9 +327,13 @@ class Trainer:
             )
         return self._objective
 
-    def _prepare_training(self) -> None:
+    def _prepare_training(self, watched: bool = True) -> None:
         """Bring all trainable weights into one vector, unless they are there. Another model that
-        shares layers may have taken some away, and ``trainable`` may have been switched."""
+        shares layers may have taken some away, and ``trainable`` may have been switched.
+
+        Args:
+            watched: whether somebody may want to see the gradients after a step.
+        """
         trainable = self.trainable_weights
         if self._parameters is None or not self._parameters.holds(trainable):
             self._parameters = ParameterVector(trainable, self.ops)
@@ -333,6 +341,20 @@ class Trainer:
             self.optimizer.build(self._parameters)
         for variable in self.weights:
             variable.wanted = variable.home is self._parameters
+        wait = not watched and self._can_update_in_backward()
+        self._parameters.awaited = self.ops.awaited_gradient(self._parameters) if wait else None
+
+    def _can_update_in_backward(self) -> bool:
+        """Whether the floor may update a weight as soon as a gradient comes back to it: if that is
+        all of its gradient, for certain, and is wanted for nothing else."""
+        layers = [step.layer for step in self.graph.steps]
+        return (
+            hasattr(self.ops, "awaited_gradient")
+            and self.optimizer.takes_pieces
+            and not self._parameters.regularized
+            and all(type(layer) in LAYERS.values() for layer in layers)
+            and len(set(layers)) == len(layers)
+        )
 
     def _one_batch(
         self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None

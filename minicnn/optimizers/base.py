@@ -196,11 +196,32 @@ class Optimizer(Configurable):
             values = {name: slot[place].copy() for name, slot in self.slots.items()}
             self._parked[id(variable)] = (variable, values)
 
+    @property
+    def takes_pieces(self) -> bool:
+        """Whether the weights may be updated one after the other: each needs its own gradient only,
+        and nothing but the update. Of somebody's own optimizer one cannot know."""
+        others = (self.clipnorm, self.clipvalue, self.global_clipnorm, self.weight_decay)
+        ours = type(self).__module__.startswith("minicnn.optimizers.")
+        return ours and all(other is None for other in others)
+
+    def prepare(self, parameters: ParameterVector) -> None:
+        """Before the backward pass: if the gradient is awaited, say what :meth:`apply` is to do."""
+        if parameters.awaited is not None:
+            self.build(parameters)
+            self.update(parameters.ops, parameters.value, parameters.awaited, self.learning_rate)
+
     def apply(self, parameters: ParameterVector) -> None:
         """Do one step in place: clip the gradients, decay the weights, update them.
 
         Clipping changes ``parameters.gradient``. The constraints of weights are not applied here.
         """
+        if parameters.awaited is not None:
+            parameters.awaited.finish()
+        else:
+            self._apply(parameters)
+        self.iterations += 1
+
+    def _apply(self, parameters: ParameterVector) -> None:
         self.build(parameters)
         ops = parameters.ops
         lr = self.learning_rate if self.rate_cell is None else self.rate_cell
@@ -209,7 +230,6 @@ class Optimizer(Configurable):
             for part in self._decaying(parameters):
                 ops.weight_decay(part, lr, self.weight_decay)
         self.update(ops, parameters.value, parameters.gradient, lr)
-        self.iterations += 1
 
     def _clip(self, parameters: ParameterVector) -> None:
         ops, g = parameters.ops, parameters.gradient

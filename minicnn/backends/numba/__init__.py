@@ -59,6 +59,9 @@ from minicnn.backends.numba.random import (
     dropout as dropout,
     dropout_backward as dropout_backward,
 )
+from minicnn.backends.numba.update_in_backward import (
+    awaited_gradient as awaited_gradient,
+)
 from minicnn.backends.numba.updates import (
     adadelta as adadelta,
     adagrad as adagrad,

@@ -15,12 +15,12 @@ import numpy as np
 
 from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.arrays import alike, contiguous, empty, rows
-from minicnn.backends.numba.threads import Kernels, crew, launch, launch_loop
+from minicnn.backends.numba.threads import Kernels, crew, launch_elementwise
 
 kernels = Kernels("activation_kernels")
 
 # With less numbers, NumPy has finished before a kernel has begun.
-SMALL = 2**14
+SMALL = 2**13
 # With longer rows, its exponentials make up for its sums.
 SHORT = 32
 
@@ -32,7 +32,7 @@ def relu(
     if negative_slope or threshold or max_value is not None or not _large(z):
         return textbook.relu(z, negative_slope, max_value, threshold)
     y = empty(z.shape, z.dtype)
-    launch_loop(kernels.relu, crew(z.size // 2), contiguous(z).reshape(-1), y.reshape(-1))
+    launch_elementwise(kernels.relu, crew(z.size // 2), contiguous(z).reshape(-1), y.reshape(-1))
     return y
 
 
@@ -48,7 +48,7 @@ def relu_backward(
     if negative_slope or max_value is not None or not _large(dy) or y.dtype != dy.dtype:
         return textbook.relu_backward(dy, z, y, negative_slope, max_value, threshold)
     dz = empty(dy.shape, dy.dtype)
-    launch_loop(
+    launch_elementwise(
         kernels.relu_backward,
         crew(dy.size // 2),
         contiguous(dy).reshape(-1),
@@ -63,7 +63,7 @@ def sigmoid(z: Any) -> Any:
     if z.dtype != np.float32 or not _large(z):
         return textbook.sigmoid(z)
     y = empty(z.shape, z.dtype)
-    launch(kernels.sigmoid, crew(z.size), contiguous(z).reshape(-1), y.reshape(-1))
+    launch_elementwise(kernels.sigmoid, crew(z.size), contiguous(z).reshape(-1), y.reshape(-1))
     return y
 
 
@@ -73,7 +73,7 @@ def sigmoid_backward(dy: Any, z: Any, y: Any) -> Any:
         return textbook.sigmoid_backward(dy, z, y)
     dz = empty(dy.shape, dy.dtype)
     vectors = (contiguous(a).reshape(-1) for a in (dy, y, dz))
-    launch(kernels.sigmoid_backward, crew(dy.size // 2), *vectors)
+    launch_elementwise(kernels.sigmoid_backward, crew(dy.size // 2), *vectors)
     return dz
 
 

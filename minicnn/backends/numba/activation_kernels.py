@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-from numba import prange
-
-from minicnn.backends.numba.compiling import compiled, kernel, loop
+from minicnn.backends.numba.compiling import compiled, elementwise, kernel
 from minicnn.backends.numba.exponential_kernels import exponential
 
 
-@loop
+@elementwise
 def relu(z, y):
     """y = z where z is not below 0, else 0: a NaN stays."""
     zero = z.dtype.type(0)
-    for i in prange(z.size):
+    for i in range(z.size):
         y[i] = zero if z[i] < zero else z[i]
 
 
-@loop
+@elementwise
 def relu_backward(dy, y, dz):
     """dz = dy where y > 0, else 0."""
     zero = dy.dtype.type(0)
-    for i in prange(dy.size):
+    for i in range(dy.size):
         dz[i] = dy[i] if y[i] > zero else zero
 
 
-@kernel
-def sigmoid(worker, workers, z, y):
+@elementwise
+def sigmoid(z, y):
     """y = 1 / (1 + e^-z), which is e^z / (1 + e^z): the one or the other, by the sign of z."""
-    first, last = z.size * worker // workers, z.size * (worker + 1) // workers
-    z, y, one = z[first:last], y[first:last], y.dtype.type(1)
+    one = y.dtype.type(1)
     for i in range(z.size):
         e = exponential(-abs(z[i]))
         y[i] = (one if z[i] > 0 else e) / (one + e)
 
 
-@kernel
-def sigmoid_backward(worker, workers, dy, y, dz):
+@elementwise
+def sigmoid_backward(dy, y, dz):
     """dz = y (1 - y) dy."""
-    first, last = dy.size * worker // workers, dy.size * (worker + 1) // workers
-    dy, y, dz, one = dy[first:last], y[first:last], dz[first:last], dy.dtype.type(1)
+    one = dy.dtype.type(1)
     for i in range(dy.size):
         dz[i] = dy[i] * y[i] * (one - y[i])
 

@@ -40,12 +40,16 @@ def kernel(function: Callable) -> Any:
     return _jit(function)
 
 
-def loop(function: Callable) -> Any:
-    """A loop over numbers, by ``numba.prange``, which deals them out to the cores.
+def elementwise(function: Callable) -> Any:
+    """What is done with every number of some vectors, and for each alone: ``function(...)``.
 
-    ``threads.launch_loop`` starts it. (A worker's part of a kernel could be written as such a loop,
-    too. But it would be compiled three times over, and that takes seconds.)
+    ``threads.launch_elementwise`` calls it on as many cores, each with its part of the vectors.
     """
+    return _jit(function)
+
+
+def loop(function: Callable) -> Any:
+    """A loop by ``numba.prange``, which deals out its turns to the cores."""
     return _jit(function, parallel=True)
 
 

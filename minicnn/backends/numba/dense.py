@@ -5,6 +5,8 @@ the cores: each has its columns of x and its rows of W, and writes its rows of d
 dx. In the forward, too, where W is large and the inputs are many more than the units: each core
 finds in its cache the rows of W that it, or the optimizer on it, wrote there, and the sums are
 added up afterwards. Elsewhere the units are divided, and where these are few the batch, too.
+
+Where a model allows it, the backward updates W as well; see ``update_in_backward.py``.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.arrays import alike, contiguous, empty, rows
 from minicnn.backends.numba.threads import Kernels, crew, launch, product
+from minicnn.backends.numba.update_in_backward import Piece
 
 kernels = Kernels("dense_kernels")
 
@@ -63,14 +66,16 @@ def dense_backward(
     x: np.ndarray,
     W: np.ndarray,
     input_gradient: bool = True,
-    out: np.ndarray | None = None,
-) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-    """The textbook's ``dense_backward``."""
+    out: np.ndarray | Piece | None = None,
+) -> tuple[np.ndarray | None, np.ndarray | Piece, np.ndarray]:
+    """The textbook's ``dense_backward``. If ``out`` is a :class:`Piece`, W is updated, too."""
+    piece = out if isinstance(out, Piece) else None
     if not alike(dy, x, W):
-        return textbook.dense_backward(dy, x, W, input_gradient, out)
+        return textbook.dense_backward(dy, x, W, input_gradient, None if piece else out)
     rows_x, rows_dy, W = rows(x), rows(dy), contiguous(W)
     dx = empty(x.shape if input_gradient else (0, x.shape[-1]), x.dtype)
-    dW, db = empty(W.shape, W.dtype) if out is None else out, empty(W.shape[1:], W.dtype)
+    dW = empty(W.shape, W.dtype) if out is None else piece.gradient if piece else out
+    db = empty(W.shape[1:], W.dtype)
     workers = crew(2 * len(rows_x) * W.size // RATE)
     # The smaller matrix is transposed: of the product dx^T = W dy^T, or of dx = dy W^T.
     smaller = input_gradient and len(rows_dy) <= W.shape[1]
@@ -87,5 +92,6 @@ def dense_backward(
         dW,
         db,
         empty((workers, kernels.INPUTS * min(rows_dy.shape) if input_gradient else 0), x.dtype),
+        *((0, 0, 0) if piece is None else piece.use()),
     )
-    return (dx if input_gradient else None), dW, db
+    return (dx if input_gradient else None), (dW if piece is None else piece), db

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicnn.backends.numba.compiling import compiled, kernel
+from minicnn.backends.numba.compiling import call, compiled, kernel
 from minicnn.backends.numba.product_kernels import (
     ROWS,
     lanes_of,
@@ -57,20 +57,24 @@ def forward_in_parts(worker, workers, product, x, W, b, sums):
 
 
 @kernel
-def backward(worker, workers, product, dy, dy_T, x, W, dx, dW, db, scratch):
-    """dx = dy W^T, dW = x^T dy; db, the sum of the rows of dy.
+def backward(worker, workers, product, dy, dy_T, x, W, dx, dW, db, scratch, update, place, begin):
+    """dx = dy W^T, dW = x^T dy; db, the sum of the rows of dy; perhaps the update of W.
 
     Args:
         dy: (n, units).
         dy_T: its transpose, contiguous, or empty: then W is transposed instead.
         dx: (n, in), or empty where it is not wanted.
         scratch: (workers, INPUTS * the smaller of n and units), unless dx is empty.
+        update: 0, or a function of (first, last, start, place) that updates the weights from
+            ``first`` to ``last`` of a vector with the gradients from ``start`` on of another. Then
+            W and dW are what lies in these from ``begin`` on, and dW is of no use afterwards.
     """
     n, (inputs, units) = len(dy), W.shape
     first, last = _share(inputs, ROWS, worker, workers)
     for start in range(first, last, INPUTS):
         end = min(start + INPUTS, last)
-        matmul_add(product, x[:, start:end].T, dy, dW[start:end], 0)
+        row = first if update else start
+        matmul_add(product, x[:, start:end].T, dy, dW[row : row + end - start], 0)
         if dx.size and dy_T.size:
             dx_T = scratch[worker, : (end - start) * n].reshape(end - start, n)
             matmul_add(product, W[start:end], dy_T, dx_T, 0)
@@ -79,6 +83,9 @@ def backward(worker, workers, product, dy, dy_T, x, W, dx, dW, db, scratch):
             W_T = scratch[worker, : units * (end - start)].reshape(units, end - start)
             _transpose(W[start:end], W_T)
             matmul_add(product, dy, W_T, dx[:, start:end], 0)
+        if update:
+            piece = begin + start * units, begin + end * units, begin + row * units, place
+            call(update, piece)
     if worker == 0:  # db = (1 ... 1) dy, with one 1 for all of them
         ones = np.ones(1, db.dtype)
         windows_add(product, ones, 0, 0, 0, 0, 1, dy, db.reshape(1, units), 0)

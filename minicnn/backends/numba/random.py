@@ -15,7 +15,7 @@ import numpy as np
 
 from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.arrays import contiguous, empty
-from minicnn.backends.numba.threads import Kernels, crew, launch, launch_loop
+from minicnn.backends.numba.threads import Kernels, crew, launch, launch_elementwise
 
 kernels = Kernels("random_kernels")
 
@@ -50,7 +50,7 @@ def dropout_backward(dy: Any, mask: Any, rate: float) -> Any:
     if mask.shape != dy.shape or dy.dtype.char not in "fd":
         return textbook.dropout_backward(dy, mask, rate)
     dx = empty(dy.shape, dy.dtype)
-    launch_loop(
+    launch_elementwise(
         kernels.dropout_backward,
         crew(dy.size // 2),
         contiguous(dy).reshape(-1),

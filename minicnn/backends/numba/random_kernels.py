@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
-from minicnn.backends.numba.compiling import compiled, kernel, loop
+from minicnn.backends.numba.compiling import compiled, elementwise, kernel
 from minicnn.backends.numpy.random import KEY_STEPS, MULTIPLIERS, ROUNDS
 
 COUNTERS = 64
@@ -56,9 +55,9 @@ def _encrypt(first, seed, step, words):
         words[4 * i + 3] = c3
 
 
-@loop
+@elementwise
 def dropout_backward(dy, mask, dx, scale):
     """dx = dy scale where the mask is true, else 0."""
     zero = dy.dtype.type(0)
-    for i in prange(dy.size):
+    for i in range(dy.size):
         dx[i] = dy[i] * scale if mask[i] else zero

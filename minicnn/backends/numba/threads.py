@@ -99,11 +99,39 @@ def launch(kernel: Any, workers: int, *arguments: Any) -> None:
     if workers == 1:
         kernel(0, 1, *arguments)
     else:
-        address = _address(kernel, arguments)
-        launch_loop(of_loops.start, workers, _all_workers(), workers, address, arguments)
+        address = _address(kernel, 0, 1, *arguments)
+        _on_cores(of_loops.start, workers, _all_workers(), workers, address, arguments)
 
 
-def launch_loop(loop: Callable, workers: int, *arguments: Any) -> None:
+def launch_elementwise(kernel: Any, workers: int, *arguments: Any) -> None:
+    """Run ``kernel(*arguments)`` on as many cores, each with its part of all vectors.
+
+    Args:
+        kernel: see ``compiling.elementwise``.
+        arguments: vectors of one length, and numbers.
+    """
+    if workers == 1:
+        kernel(*arguments)
+    else:
+        address = _address(kernel, *arguments)
+        _on_cores(of_loops.start_elementwise, workers, _all_workers(), workers, address, arguments)
+
+
+def keep_elementwise(kernel: Any, *arguments: Any) -> tuple[np.ndarray, int]:
+    """Have ``kernel(*arguments)`` ready for other kernels to call it, with parts of all vectors.
+
+    Args:
+        kernel, arguments: as for :func:`launch_elementwise`. The vectors must stay alive.
+
+    Returns:
+        The memory in which the arguments are, and the address of the function to be called; see
+        ``loop_kernels.keep_elementwise``.
+    """
+    memory = np.empty(of_loops.SPACE, np.uint8)
+    return memory, of_loops.keep_elementwise(memory, _address(kernel, *arguments), arguments)
+
+
+def _on_cores(loop: Callable, workers: int, *arguments: Any) -> None:
     """Run ``loop(*arguments)`` on so many cores.
 
     Args:
@@ -122,20 +150,20 @@ def launch_loop(loop: Callable, workers: int, *arguments: Any) -> None:
             set_threads(threads)
 
 
-_addresses: dict[tuple[Any, str], int] = {}
+_addresses: dict[tuple[Any, tuple[np.dtype, ...]], int] = {}
 
 
-def _address(kernel: Any, arguments: tuple[Any, ...]) -> int:
+def _address(kernel: Any, *arguments: Any) -> int:
     """Where the machine code of a kernel lies, for arguments of these types.
 
     The number of axes of each argument is always the same, and so is the type of each number, given
     those of the arrays.
     """
-    key = kernel, "".join([a.dtype.char for a in arguments if isinstance(a, np.ndarray)])
+    key = kernel, tuple([a.dtype for a in arguments if isinstance(a, np.ndarray)])
     if key not in _addresses:
         from numba import typeof
 
-        signature = tuple(typeof(argument) for argument in (0, 1, *arguments))
+        signature = tuple(typeof(argument) for argument in arguments)
         _addresses[key] = _compiled(kernel, signature)
     return _addresses[key]
 

@@ -2,18 +2,22 @@
 
 An update does a few operations with each number, so what it costs is the way through memory. The
 textbook goes that way once for every operation. Here one loop does all of them with each number:
-what an optimizer keeps is read once and written once.
+what an optimizer keeps is read once and written once. Large weights need not even be read for it;
+see ``update_in_backward.py``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
 
 from minicnn.backends import numpy as textbook
-from minicnn.backends.numba.threads import Kernels, crew, launch_loop
+from minicnn.backends.numba.threads import Kernels
+from minicnn.backends.numba.update_in_backward import AwaitedGradient, Update
 from minicnn.backends.numpy.updates import (
     clip_by_norm as clip_by_norm,
     clip_by_value as clip_by_value,
@@ -22,24 +26,46 @@ from minicnn.backends.numpy.updates import (
 kernels = Kernels("updates_kernels")
 
 
-def sgd(w: Any, g: Any, lr: float) -> None:
+def by_kernel(description: Callable[..., tuple[Any, ...] | None]) -> Callable[..., None]:
+    """The textbook's function of that name, carried out by a kernel.
+
+    Args:
+        description: given what the function is given, it returns the kernel and what this is called
+            with, after w and g; or ``None`` where no kernel does it.
+    """
+    by_textbook = getattr(textbook, description.__name__)
+
+    @wraps(description)
+    def update(w: Any, g: Any, *rest: Any, **named: Any) -> None:
+        awaited = isinstance(g, AwaitedGradient)
+        vector = g.vector if awaited else g
+        kernel, *arguments = description(w, vector, *rest, **named) or (None,)
+        carry_out = _made(kernel, w, vector, *arguments)
+        if carry_out is None:
+            carry_out = partial(by_textbook, w, vector, *rest, **named)
+        if awaited:
+            g.postpone(carry_out)
+        else:
+            carry_out()
+
+    return update
+
+
+@by_kernel
+def sgd(w: Any, g: Any, lr: float) -> Any:
     """w <- w - lr g."""
-    if not _fast(w, g):
-        textbook.sgd(w, g, lr)
-        return
-    _run(kernels.sgd, w, g, lr)
+    return kernels.sgd, lr
 
 
+@by_kernel
 def sgd_momentum(
     w: Any, g: Any, velocity: Any, lr: float, momentum: float, nesterov: bool = False
-) -> None:
+) -> Any:
     """v <- momentum v - lr g,  w <- w + v."""
-    if not _fast(w, g, velocity):
-        textbook.sgd_momentum(w, g, velocity, lr, momentum, nesterov)
-        return
-    _run(kernels.sgd_momentum, w, g, velocity, lr, momentum, bool(nesterov))
+    return kernels.sgd_momentum, velocity, lr, momentum, bool(nesterov)
 
 
+@by_kernel
 def rmsprop(
     w: Any,
     g: Any,
@@ -50,14 +76,14 @@ def rmsprop(
     rho: float,
     momentum: float,
     epsilon: float,
-) -> None:
+) -> Any:
     """v <- rho v + (1 - rho) g^2,  w <- w - lr g / sqrt(v + epsilon)."""
-    if average is not None or step is not None or not _fast(w, g, velocity):
-        textbook.rmsprop(w, g, velocity, average, step, lr, rho, momentum, epsilon)
-        return
-    _run(kernels.rmsprop, w, g, velocity, lr, rho, 1 - rho, epsilon)
+    if average is not None or step is not None:
+        return None
+    return kernels.rmsprop, velocity, lr, rho, 1 - rho, epsilon
 
 
+@by_kernel
 def adam(
     w: Any,
     g: Any,
@@ -69,19 +95,16 @@ def adam(
     beta_2: float,
     epsilon: float,
     t: int,
-) -> None:
+) -> Any:
     """Running means of the gradient and of its square."""
-    if not _fast(w, g, m, v, v_max):
-        textbook.adam(w, g, m, v, v_max, lr, beta_1, beta_2, epsilon, t)
-        return
     alpha = lr * math.sqrt(1 - beta_2**t) / (1 - beta_1**t)
     numbers = (alpha, 1 - beta_1, 1 - beta_2, epsilon)
     if v_max is None:
-        _run(kernels.adam, w, g, m, v, *numbers)
-    else:
-        _run(kernels.amsgrad, w, g, m, v, v_max, *numbers)
+        return kernels.adam, m, v, *numbers
+    return kernels.amsgrad, m, v, v_max, *numbers
 
 
+@by_kernel
 def adamax(
     w: Any,
     g: Any,
@@ -92,14 +115,12 @@ def adamax(
     beta_2: float,
     epsilon: float,
     t: int,
-) -> None:
+) -> Any:
     """Adam with the largest gradient for the mean square."""
-    if not _fast(w, g, m, u):
-        textbook.adamax(w, g, m, u, lr, beta_1, beta_2, epsilon, t)
-        return
-    _run(kernels.adamax, w, g, m, u, lr / (1 - beta_1**t), 1 - beta_1, beta_2, epsilon)
+    return kernels.adamax, m, u, lr / (1 - beta_1**t), 1 - beta_1, beta_2, epsilon
 
 
+@by_kernel
 def nadam(
     w: Any,
     g: Any,
@@ -113,25 +134,21 @@ def nadam(
     mu: float,
     mu_next: float,
     mu_product: float,
-) -> None:
+) -> Any:
     """Adam with Nesterov's look ahead."""
-    if not _fast(w, g, m, v):
-        textbook.nadam(w, g, m, v, lr, beta_1, beta_2, epsilon, t, mu, mu_next, mu_product)
-        return
     of_m = mu_next / (1 - mu_product * mu_next)
     of_g = (1 - mu) / (1 - mu_product)
     correction = 1 - beta_2**t
-    _run(kernels.nadam, w, g, m, v, lr, 1 - beta_1, 1 - beta_2, epsilon, of_m, of_g, correction)
+    return kernels.nadam, m, v, lr, 1 - beta_1, 1 - beta_2, epsilon, of_m, of_g, correction
 
 
-def adagrad(w: Any, g: Any, accumulator: Any, lr: float, epsilon: float) -> None:
+@by_kernel
+def adagrad(w: Any, g: Any, accumulator: Any, lr: float, epsilon: float) -> Any:
     """a <- a + g^2,  w <- w - lr g / sqrt(a + epsilon)."""
-    if not _fast(w, g, accumulator):
-        textbook.adagrad(w, g, accumulator, lr, epsilon)
-        return
-    _run(kernels.adagrad, w, g, accumulator, lr, epsilon)
+    return kernels.adagrad, accumulator, lr, epsilon
 
 
+@by_kernel
 def adadelta(
     w: Any,
     g: Any,
@@ -140,42 +157,41 @@ def adadelta(
     lr: float,
     rho: float,
     epsilon: float,
-) -> None:
+) -> Any:
     """Steps in the units of the weights."""
-    if not _fast(w, g, squared_gradients, squared_steps):
-        textbook.adadelta(w, g, squared_gradients, squared_steps, lr, rho, epsilon)
-        return
-    numbers = (lr, rho, 1 - rho, epsilon)
-    _run(kernels.adadelta, w, g, squared_gradients, squared_steps, *numbers)
+    return kernels.adadelta, squared_gradients, squared_steps, lr, rho, 1 - rho, epsilon
 
 
-def lion(w: Any, g: Any, m: Any, lr: float, beta_1: float, beta_2: float) -> None:
+@by_kernel
+def lion(w: Any, g: Any, m: Any, lr: float, beta_1: float, beta_2: float) -> Any:
     """The sign alone."""
-    if not _fast(w, g, m):
-        textbook.lion(w, g, m, lr, beta_1, beta_2)
-        return
-    _run(kernels.lion, w, g, m, lr, beta_1, 1 - beta_1, beta_2, 1 - beta_2)
+    return kernels.lion, m, lr, beta_1, 1 - beta_1, beta_2, 1 - beta_2
 
 
 def weight_decay(w: Any, lr: float, rate: float) -> None:
     """w <- w - lr rate w."""
-    if not _fast(w):
+    carry_out = _made(kernels.weight_decay, w, lr * rate)
+    if carry_out is None:
         textbook.weight_decay(w, lr, rate)
-        return
-    _run(kernels.weight_decay, w, lr * rate)
+    else:
+        carry_out()
 
 
-def _fast(*vectors: np.ndarray | None) -> bool:
-    """Whether the kernels can take them: flat, contiguous, of one dtype, float32 or float64."""
-    dtype = vectors[0].dtype
-    for v in vectors:
-        if v is not None and (v.dtype != dtype or v.ndim != 1 or not v.flags.c_contiguous):
-            return False
-    return dtype.char in "fd"
+def _made(kernel: Any, w: Any, *arguments: Any) -> Update | None:
+    """A kernel with its arguments; ``None`` if it cannot take them.
 
-
-def _run(kernel: Any, w: np.ndarray, *arguments: Any) -> None:
-    """Run a kernel with its numbers in the dtype of the weights, as NumPy computes with them."""
-    number = w.dtype.type
-    arguments = [number(a) if isinstance(a, float) else a for a in arguments]
-    launch_loop(kernel, crew(w.size), w, *arguments)
+    The kernels take vectors that are contiguous and of one dtype, float32 or float64. Their numbers
+    are in that dtype, too, as NumPy computes with them.
+    """
+    dtype, taken = w.dtype, []
+    if kernel is None or dtype.char not in "fd":
+        return None
+    for a in (w, *arguments):
+        if isinstance(a, float):
+            a = dtype.type(a)
+        elif isinstance(a, np.ndarray) and not (
+            a.dtype == dtype and a.ndim == 1 and a.flags.c_contiguous
+        ):
+            return None
+        taken.append(a)
+    return Update(kernel, *taken)

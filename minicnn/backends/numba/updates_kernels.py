@@ -1,6 +1,8 @@
 """The optimizers' formulas as loops: every number is read once, used for all, and written once.
 
-The formulas are those of ``minicnn/backends/numpy/updates.py``, in the same order of operations.
+The formulas are those of ``minicnn/backends/numpy/updates.py``, in the same order of operations,
+for a piece of the weights, of their gradient, and of what is remembered of them.
+
 There is one thing more. What an optimizer remembers of a weight shrinks at each step at which the
 weight has no gradient, as behind a unit that is dead, until the numbers are so small that a CPU
 takes a hundred times as long for them. Such numbers are :func:`settled`; but not in lion, which
@@ -10,9 +12,8 @@ takes a whole step for the smallest of them.
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
-from minicnn.backends.numba.compiling import compiled, loop
+from minicnn.backends.numba.compiling import compiled, elementwise
 
 
 @compiled
@@ -21,88 +22,88 @@ def settled(x):
     return x - x if abs(x) < np.finfo(x).tiny else x
 
 
-@loop
+@elementwise
 def sgd(w, g, lr):
-    for i in prange(w.size):
+    for i in range(w.size):
         w[i] -= lr * g[i]
 
 
-@loop
+@elementwise
 def sgd_momentum(w, g, velocity, lr, momentum, nesterov):
-    for i in prange(w.size):
+    for i in range(w.size):
         v = settled(momentum * velocity[i] - lr * g[i])
         velocity[i] = v
         w[i] += momentum * v - lr * g[i] if nesterov else v
 
 
-@loop
+@elementwise
 def rmsprop(w, g, velocity, lr, rho, rest, epsilon):
-    for i in prange(w.size):
+    for i in range(w.size):
         v = settled(rho * velocity[i] + rest * g[i] * g[i])
         velocity[i] = v
         w[i] -= lr * g[i] / np.sqrt(v + epsilon)
 
 
-@loop
+@elementwise
 def adam(w, g, m, v, alpha, rest_1, rest_2, epsilon):
-    for i in prange(w.size):
+    for i in range(w.size):
         m[i] = settled(m[i] + rest_1 * (g[i] - m[i]))
         v[i] = settled(v[i] + rest_2 * (g[i] * g[i] - v[i]))
         w[i] -= alpha * m[i] / (np.sqrt(v[i]) + epsilon)
 
 
-@loop
+@elementwise
 def amsgrad(w, g, m, v, v_max, alpha, rest_1, rest_2, epsilon):
-    for i in prange(w.size):
+    for i in range(w.size):
         m[i] = settled(m[i] + rest_1 * (g[i] - m[i]))
         v[i] = settled(v[i] + rest_2 * (g[i] * g[i] - v[i]))
         v_max[i] = v[i] if v[i] > v_max[i] else v_max[i]
         w[i] -= alpha * m[i] / (np.sqrt(v_max[i]) + epsilon)
 
 
-@loop
+@elementwise
 def adamax(w, g, m, u, rate, rest_1, beta_2, epsilon):
-    for i in prange(w.size):
+    for i in range(w.size):
         m[i] = settled(m[i] + rest_1 * (g[i] - m[i]))
         u[i] = settled(max(beta_2 * u[i], abs(g[i])))
         w[i] -= rate * m[i] / (u[i] + epsilon)
 
 
-@loop
+@elementwise
 def nadam(w, g, m, v, lr, rest_1, rest_2, epsilon, of_m, of_g, correction):
-    for i in prange(w.size):
+    for i in range(w.size):
         m[i] = settled(m[i] + rest_1 * (g[i] - m[i]))
         v[i] = settled(v[i] + rest_2 * (g[i] * g[i] - v[i]))
         w[i] -= lr * (of_m * m[i] + of_g * g[i]) / (np.sqrt(v[i] / correction) + epsilon)
 
 
-@loop
+@elementwise
 def adagrad(w, g, accumulator, lr, epsilon):
-    for i in prange(w.size):
+    for i in range(w.size):
         a = accumulator[i] + g[i] * g[i]
         accumulator[i] = a
         w[i] -= lr * g[i] / np.sqrt(a + epsilon)
 
 
-@loop
-def adadelta(w, g, squared_gradients, squared_steps, lr, rho, rest, epsilon):
-    for i in prange(w.size):
-        a = settled(rho * squared_gradients[i] + rest * g[i] * g[i])
-        b = squared_steps[i]
+@elementwise
+def adadelta(w, g, gradients, steps, lr, rho, rest, epsilon):
+    for i in range(w.size):
+        a = settled(rho * gradients[i] + rest * g[i] * g[i])
+        b = steps[i]
         d = g[i] * np.sqrt(b + epsilon) / np.sqrt(a + epsilon)
-        squared_gradients[i] = a
-        squared_steps[i] = settled(rho * b + rest * d * d)
+        gradients[i] = a
+        steps[i] = settled(rho * b + rest * d * d)
         w[i] -= lr * d
 
 
-@loop
+@elementwise
 def lion(w, g, m, lr, beta_1, rest_1, beta_2, rest_2):
-    for i in prange(w.size):
+    for i in range(w.size):
         w[i] -= lr * np.sign(beta_1 * m[i] + rest_1 * g[i])
         m[i] = beta_2 * m[i] + rest_2 * g[i]
 
 
-@loop
+@elementwise
 def weight_decay(w, rate):
-    for i in prange(w.size):
+    for i in range(w.size):
         w[i] -= rate * w[i]
