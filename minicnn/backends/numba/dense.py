@@ -29,7 +29,7 @@ ADDITIONS = 4
 # The inputs are divided in the forward if W has so many numbers, and they are so many times as many
 # as the units...
 LARGE, MANY = 2**18, 8
-# ... and each of at most so many parts has so many.
+# ... and each of at most so many parts has so many. The sums are half as many as W, or fewer.
 PARTS, PART = 8, 256
 
 
@@ -56,8 +56,8 @@ def dense(x: np.ndarray, W: np.ndarray, b: np.ndarray | None = None) -> np.ndarr
 @cache
 def _parts(n: int, inputs: int, units: int) -> int:
     """Into how many sums those over the inputs are divided."""
-    divided = inputs * units >= LARGE and inputs >= max(MANY * units, n)
-    parts = min(PARTS, max(1, inputs // PART)) if divided else 1
+    divided = inputs * units >= LARGE and inputs >= MANY * units
+    parts = max(1, min(PARTS, inputs // PART, inputs // (2 * n))) if divided else 1
     return 2 ** (parts.bit_length() - 1)  # for 2, 4 or 8 cores
 
 
