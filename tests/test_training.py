@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from minicnn import Sequential, gradient_check, layers, losses, optimizers
+from minicnn.backends import numpy as textbook
+from minicnn.models import batches
+from minicnn.random import SeedGenerator
 from minicnn.utils import set_random_seed, to_categorical
 
 
@@ -410,3 +413,23 @@ def test_crossentropy_is_the_one_that_fits_the_targets(data):
     p = model(np.ones((1, 2)))[0, 0]
     assert value == pytest.approx(-(np.log(p) + np.log(1 - p)) / 2, rel=1e-5)
     assert gradients[1][0] == pytest.approx(p - 0.5, abs=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [7, 64, 100, 1000])
+def test_small_batches_are_gathered_together(monkeypatch, batch_size):
+    """Which changes nothing about them."""
+    x, y = np.arange(2000.0).reshape(500, 4), np.arange(500)
+    seen = []
+    for together in (1, 2500, 2**19):
+        monkeypatch.setattr(batches, "TOGETHER", together)
+        order = SeedGenerator(seed=3)
+        drawn = batches.ArrayBatches([x], [y], [None], batch_size, order, None, textbook, None)
+        seen.append([(x.copy(), y.copy(), w) for (x,), (y,), (w,) in drawn])
+    for one, *others in zip(*seen, strict=True):
+        assert len(one[0]) == min(batch_size, 500) or one is seen[0][-1]
+        assert one[2] is None
+        assert np.array_equal(one[0][:, 0], 4 * one[1])
+        for other in others:
+            assert np.array_equal(one[0], other[0])
+            assert np.array_equal(one[1], other[1])
+    assert sorted(np.concatenate([y for _, y, _ in seen[0]])) == list(range(500))

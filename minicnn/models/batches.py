@@ -15,6 +15,9 @@ import numpy as np
 
 from minicnn.random import SeedGenerator
 
+# Small batches are gathered together, up to so many bytes.
+TOGETHER = 2**19
+
 # Lists with one array (or None) for every input or output of the model.
 Batch = tuple[list[np.ndarray], list[Any], list[Any]]
 
@@ -29,7 +32,7 @@ class ArrayBatches:
         shuffle: where the order of each epoch comes from; ``None`` leaves the samples in order.
         steps: end an epoch after so many batches.
         ops, dtype: the floor that computes, and in what; a floor with memory of its own takes the
-            arrays there at once, if there is room.
+            arrays there at once, if there is room. Others gather small batches several at a time.
     """
 
     def __init__(
@@ -53,6 +56,9 @@ class ArrayBatches:
         self.batch_size, self.shuffle = min(batch_size, self.samples), shuffle
         whole = math.ceil(self.samples / self.batch_size)
         self.steps = whole if steps is None else min(steps, whole)
+        sizes = [a[:1].nbytes for part in self.parts for a in part if a is not None]
+        several = TOGETHER // max(1, sum(sizes) * self.batch_size)
+        self.together = max(1, several) * self.batch_size
 
     @property
     def generators(self) -> list[SeedGenerator]:
@@ -77,13 +83,19 @@ class ArrayBatches:
             if self.resident is not None:
                 batch = iter(self.resident.batch(start, min(rows.stop, self.samples)))
                 yield tuple([next(batch) for _ in part] for part in self.parts)
-            elif order is None:
-                yield tuple([None if a is None else a[rows] for a in part] for part in self.parts)
+                continue
+            if order is None:
+                arrays = self.parts
             else:
-                taken, take = order[rows], self.ops.take
-                yield tuple(
-                    [None if a is None else take(a, taken) for a in part] for part in self.parts
-                )
+                rows = slice(start % self.together, start % self.together + self.batch_size)
+                if rows.start == 0:
+                    arrays = self._gathered(order[start : start + self.together])
+            yield tuple([None if a is None else a[rows] for a in part] for part in arrays)
+
+    def _gathered(self, samples: np.ndarray) -> list[list[Any]]:
+        """These samples, one after the other."""
+        take = self.ops.take
+        return [[None if a is None else take(a, samples) for a in part] for part in self.parts]
 
 
 class StreamBatches:

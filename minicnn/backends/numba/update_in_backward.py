@@ -27,6 +27,15 @@ LARGE = 2**16
 RATE = 2
 
 
+def carry_out(kernel: Any, *arguments: Any) -> None:
+    """Update all weights.
+
+    Args:
+        kernel, arguments: as for :class:`Update`.
+    """
+    launch_elementwise(kernel, crew(arguments[0].size // RATE), *arguments)
+
+
 class Update:
     """A formula with its vectors and numbers, to be carried out for any part of the weights.
 
@@ -36,17 +45,17 @@ class Update:
     """
 
     def __init__(self, kernel: Any, *arguments: Any):
-        self._kernel, self._arguments, self.size = kernel, arguments, arguments[0].size
+        self._kernel, self._arguments = kernel, arguments
         self._kept: tuple[np.ndarray, int] | None = None
 
     def __call__(self) -> None:
         """Update all weights; their gradient is there."""
-        launch_elementwise(self._kernel, crew(self.size // RATE), *self._arguments)
+        carry_out(self._kernel, *self._arguments)
 
     def part(self, first: int, last: int) -> None:
         """Update the weights from ``first`` to ``last``."""
         of_part = (a[first:last] if isinstance(a, np.ndarray) else a for a in self._arguments)
-        launch_elementwise(self._kernel, crew((last - first) // RATE), *of_part)
+        carry_out(self._kernel, *of_part)
 
     def for_kernels(self) -> tuple[int, int]:
         """The address of a function that does it, and the place that this wants to be told."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from minicnn.backends import numpy as textbook
 from minicnn.backends.numba.threads import Kernels
-from minicnn.backends.numba.update_in_backward import AwaitedGradient, Update
+from minicnn.backends.numba.update_in_backward import AwaitedGradient, Update, carry_out
 from minicnn.backends.numpy.updates import (
     clip_by_norm as clip_by_norm,
     clip_by_value as clip_by_value,
@@ -40,13 +40,14 @@ def by_kernel(description: Callable[..., tuple[Any, ...] | None]) -> Callable[..
         awaited = isinstance(g, AwaitedGradient)
         vector = g.vector if awaited else g
         kernel, *arguments = description(w, vector, *rest, **named) or (None,)
-        carry_out = _made(kernel, w, vector, *arguments)
-        if carry_out is None:
-            carry_out = partial(by_textbook, w, vector, *rest, **named)
+        taken = _taken(kernel, w, vector, *arguments)
         if awaited:
-            g.postpone(carry_out)
+            at_once = partial(by_textbook, w, vector, *rest, **named)
+            g.postpone(at_once if taken is None else Update(kernel, *taken))
+        elif taken is None:
+            by_textbook(w, g, *rest, **named)
         else:
-            carry_out()
+            carry_out(kernel, *taken)
 
     return update
 
@@ -170,15 +171,15 @@ def lion(w: Any, g: Any, m: Any, lr: float, beta_1: float, beta_2: float) -> Any
 
 def weight_decay(w: Any, lr: float, rate: float) -> None:
     """w <- w - lr rate w."""
-    carry_out = _made(kernels.weight_decay, w, lr * rate)
-    if carry_out is None:
+    taken = _taken(kernels.weight_decay, w, lr * rate)
+    if taken is None:
         textbook.weight_decay(w, lr, rate)
     else:
-        carry_out()
+        carry_out(kernels.weight_decay, *taken)
 
 
-def _made(kernel: Any, w: Any, *arguments: Any) -> Update | None:
-    """A kernel with its arguments; ``None`` if it cannot take them.
+def _taken(kernel: Any, w: Any, *arguments: Any) -> list[Any] | None:
+    """The arguments as a kernel takes them; ``None`` if it cannot.
 
     The kernels take vectors that are contiguous and of one dtype, float32 or float64. Their numbers
     are in that dtype, too, as NumPy computes with them.
@@ -194,4 +195,4 @@ def _made(kernel: Any, w: Any, *arguments: Any) -> Update | None:
         ):
             return None
         taken.append(a)
-    return Update(kernel, *taken)
+    return taken
