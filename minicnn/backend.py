@@ -11,7 +11,11 @@ import importlib.util
 import os
 import warnings
 from collections import Counter
+from functools import cache
 from types import ModuleType
+from typing import Any
+
+import numpy as np
 
 from minicnn.registry import lookup, snake_case
 from minicnn.shapes import positive_int
@@ -69,6 +73,20 @@ def current() -> ModuleType:
     if _current is None:
         use(os.environ.get("MINICNN_BACKEND") or _best())
     return _current
+
+
+def floor_of(array: Any) -> ModuleType:
+    """The floor whose arrays are of this kind; for those of NumPy the textbook.
+
+    >>> floor_of(np.zeros(3)).__name__
+    'minicnn.backends.numpy'
+    """
+    return _module("numpy" if isinstance(array, (np.ndarray, np.generic)) else "cupy")
+
+
+@cache
+def _module(floor: str) -> ModuleType:
+    return importlib.import_module(FLOORS[floor])
 
 
 def _best() -> str:

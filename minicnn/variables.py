@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.backend import floor_of
+
 # Each weight starts at a multiple of so many elements (64 bytes of float32), where wide loads and
 # stores like to start. The gaps stay zero, in the weights and in the gradients.
 ALIGNMENT = 16
@@ -61,8 +63,7 @@ class Variable:
 
     def numpy(self) -> np.ndarray:
         """A copy of the value as a NumPy array, wherever it was computed."""
-        value = self.value.get() if hasattr(self.value, "get") else self.value
-        return np.array(value)
+        return np.array(floor_of(self.value).to_numpy(self.value))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self.numpy() if dtype is None else self.numpy().astype(dtype)
@@ -82,8 +83,7 @@ class Variable:
             raise ValueError(
                 f"value for weight {self.name!r}: expected shape {self.shape}, got {value.shape}"
             )
-        # Indexing moves a NumPy array to wherever self.value lives.
-        self.value[...] = _like(self.value, value.astype(self.dtype))
+        self.value[...] = floor_of(self.value).asarray(value, self.dtype)
 
     def add_gradient(self, gradient: Any) -> None:
         """Add to the gradient: a layer may stand in a network more than once.
@@ -180,8 +180,3 @@ class ParameterVector:
                 variable.gradient.fill(0)
                 variable.stale = False
             variable.piece = None
-
-
-def _like(template: Any, value: np.ndarray) -> Any:
-    """``value`` as an array of the same kind as ``template`` (NumPy stays NumPy)."""
-    return np.asarray(value, like=template) if not isinstance(template, np.ndarray) else value

@@ -2,6 +2,7 @@
 
 import gc
 import warnings
+import weakref
 
 import cuda_cpu
 import numpy as np
@@ -277,12 +278,13 @@ def test_a_step_that_counts_with_python_numbers(rng):
 def test_memory_that_was_freed_is_not_used(rng, door):
     """The stand-in sees what a GPU would not tell: a recording that outlives an array it reads."""
     x, scale = ops.asarray(np.ones(3, "f4")), ops.asarray(np.full(3, 2, "f4"))
+    x *= scale
     with door.allocating_from(door.private_memory()):
         door.begin_capture()
         x *= scale
         graph = door.end_capture()
     door.replay(graph)
-    assert x.get().tolist() == [2, 2, 2]
+    assert x.get().tolist() == [4, 4, 4]
     del scale
     gc.collect()
     with pytest.raises(RuntimeError, match="memory that has been freed"):
@@ -291,6 +293,7 @@ def test_memory_that_was_freed_is_not_used(rng, door):
 
 def test_while_recording_nothing_is_computed(door):
     x = ops.asarray(np.ones(3, "f4"))
+    np.exp(x) + 1  # kernels are loaded
     with pytest.raises(RuntimeError, match="outside of its own memory"):
         door.begin_capture()
         x + 1
@@ -307,6 +310,118 @@ def test_while_recording_nothing_is_computed(door):
     door.replay(graph)
     assert np.abs(y.get() - (np.e + 1)).max() < 1e-6
     assert x.get().tolist() == [6, 6, 6]
+
+
+def test_no_kernel_is_loaded_while_a_step_is_recorded(door):
+    x = ops.asarray(np.ones(3, "f4"))
+    with door.allocating_from(door.private_memory()):
+        door.begin_capture()
+        for work in (lambda: ops.relu(x), lambda: np.tanh(x)):
+            with pytest.raises(RuntimeError, match=r"kernel \w+ was loaded while a step"):
+                work()
+        door.abandon_capture()
+    ops.relu(x)
+    with door.allocating_from(door.private_memory()):
+        door.begin_capture()
+        ops.relu(x)
+        door.end_capture()
+
+
+def test_a_product_of_cupys_own_is_not_recorded(door):
+    x = ops.asarray(np.ones((2, 2), "f4"))
+    assert (x @ x).get().tolist() == np.tensordot(x, x, axes=1).get().tolist() == [[2, 2], [2, 2]]
+    with door.allocating_from(door.private_memory()):
+        door.begin_capture()
+        for work in (lambda: x @ x, lambda: np.tensordot(x, x, axes=1)):
+            with pytest.raises(RuntimeError, match=r"cuBLAS was given a (matmul|tensordot)"):
+                work()
+        door.abandon_capture()
+
+
+def test_a_recording_keeps_what_it_writes_to(rng):
+    """Even if somebody puts another array in its place, in between."""
+    net, batch = Net(), batch_of(rng)
+    recorder = Recorder(net.step, net.changing, np.float32)
+    for _ in range(4):
+        recorder(*batch)
+    net.totals, before = ops.asarray(np.zeros(2, "f4")), net.w.get()
+    gc.collect()
+    recorder(*batch)
+    assert len(net.calls) == 3
+    assert not np.array_equal(net.w.get(), before)
+
+
+def test_a_recording_that_cannot_begin(rng, door, monkeypatch):
+    """The step runs as it is, and everything is as before."""
+    net, expected, batch = Net(), Net(), batch_of(rng)
+    ended = []
+
+    def begin():
+        raise RuntimeError("busy")
+
+    monkeypatch.setattr(door, "begin_capture", begin)
+    monkeypatch.setattr(door, "abandon_capture", lambda: ended.append(True))
+    refused(net, net.step, batch, "cannot be recorded .* busy")
+    assert ended == [True]
+    for _ in range(7):
+        expected.step(*([ops.asarray(part[0])] for part in batch))
+    assert_same(net.state(), expected.state())
+
+
+def test_a_recording_that_is_interrupted(rng, door):
+    """Nothing is left of it, and the next step is recorded."""
+    net, expected, batch = Net(), Net(), batch_of(rng)
+
+    def step(x, targets, weights):
+        net.step(x, targets, weights)
+        if len(net.calls) == 3:
+            raise KeyboardInterrupt
+
+    recorder = Recorder(step, net.changing, np.float32)
+    for _ in range(2):
+        recorder(*batch)
+    with pytest.raises(KeyboardInterrupt):
+        recorder(*batch)
+    assert door.notes is None
+    for _ in range(3):
+        recorder(*batch)
+    assert len(recorder.recordings) == 1
+    assert len(net.calls) == 4
+    for _ in range(5):
+        expected.step(*([ops.asarray(part[0])] for part in batch))
+    assert_same(net.state(), expected.state())
+
+
+def test_memory_of_recordings_is_given_back(rng, door, monkeypatch):
+    """Each has its own; it goes with the recording, or when none was made."""
+
+    class Memory:
+        pass
+
+    made = []
+
+    def private_memory():
+        memory = Memory()
+        made.append(weakref.ref(memory))
+        return memory
+
+    monkeypatch.setattr(door, "private_memory", private_memory)
+    net, batch = Net(), batch_of(rng)
+    recorder = Recorder(net.step, net.changing, np.float32)
+    for beta_1 in (0.9, 0.5, 0.7):
+        net.optimizer.beta_1 = beta_1
+        for _ in range(4):
+            recorder(*batch)
+    gc.collect()
+    assert [memory() is None for memory in made] == [True, False, False]
+    net.optimizer.beta_1 = 0.3
+    recorder.step = lambda *batch: (net.step(*batch), float(net.totals[0]))
+    for _ in range(2):
+        recorder(*batch)
+    with pytest.warns(UserWarning, match="cannot be recorded"):
+        recorder(*batch)
+    gc.collect()
+    assert [memory() is None for memory in made] == [True, False, False, True]
 
 
 # -- the parts ------------------------------------------------------------------------------------

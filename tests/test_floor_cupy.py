@@ -1,6 +1,7 @@
 """The cupy floor as a whole: its operations, what it says without a GPU, and, with one, whether
 that computes what a CPU does."""
 
+import gc
 import importlib.util
 import inspect
 import os
@@ -93,7 +94,8 @@ class FakeDevice:
 
 
 class FakeStream:
-    """A stream belongs to the device that was current when it was made."""
+    """A stream belongs to the device that was current when it was made. Each thread has a stack of
+    those that it has entered, and as in CuPy leaving one goes back to the one below."""
 
     current = threading.local()
     ptr = 0x77
@@ -106,6 +108,14 @@ class FakeStream:
         if self.device != getattr(FakeDevice.current, "id", 0):
             raise RuntimeError("the stream is another device's")
         self.current.stream = self
+
+    def __enter__(self):
+        self.use()
+        self.current.entered = [*getattr(self.current, "entered", []), self]
+
+    def __exit__(self, *exception):
+        *self.current.entered, _ = self.current.entered
+        self.current.stream = (self.current.entered or [None])[-1]
 
 
 SPEC = SimpleNamespace(origin="cupy")
@@ -299,6 +309,27 @@ def test_every_thread_computes_on_the_same_gpu_and_stream(pretend):
     thread.join()
     made.append(device.empty(3, "float32"))
     assert [array.stream for array in made] == [device.door().stream] * 2
+
+
+def test_leaving_another_stream_leads_back(pretend):
+    """As at the end of CuPy's own ``get()`` of an array that is not in C order."""
+    pretend(fake_cupy())
+    backend.use("cupy")
+    with FakeStream(non_blocking=True):
+        pass
+    assert device.empty(3, "float32").stream is device.door().stream
+
+
+def test_private_memory_is_freed_with_what_stands_for_it():
+    freed = []
+    pool = SimpleNamespace(free_all_blocks=lambda: freed.append(FakeDevice.current.id))
+    memory = cuda.PrivateMemory(pool, FakeDevice(1))
+    assert memory.pool is pool
+    assert freed == []
+    del memory
+    gc.collect()
+    assert freed == [1]
+    FakeDevice.current.__dict__.clear()
 
 
 def test_the_default_choice_without_a_driver_is_silent_and_imports_no_cupy(tmp_path):

@@ -185,7 +185,7 @@ def _layer_gradients(
         ys, _, saved = forward()
         # Copies: the output of a Flatten is a view of the input, which is about to be moved. The
         # activity penalties of a model have their gradient in its backward, and so count here.
-        return [*(y.copy() for y in ys), np.array(getattr(saved, "penalty", 0.0))]
+        return [*(y.copy() for y in ys), np.array(sum(getattr(saved, "penalties", [])))]
 
     ys, gives_list, saved = forward()
     dys = [layer.ops.asarray(rng.standard_normal(y.shape)) for y in ys]

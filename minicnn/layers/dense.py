@@ -53,7 +53,7 @@ class Dense(KernelLayer):
 
     def preactivation_backward(self, dz: Any, saved: Any, input_gradient: bool = True) -> Any:
         x = saved
-        place = self.kernel.place_for_gradient
-        dx, dW, db = self.ops.dense_backward(dz, x, self.kernel.value, input_gradient, place)
+        W, places = self.kernel.value, self.places_for_gradients
+        dx, dW, db = self.ops.dense_backward(dz, x, W, input_gradient, places)
         self.add_gradients(dW, db)
         return dx

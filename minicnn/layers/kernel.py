@@ -76,6 +76,12 @@ class KernelLayer(ActivatedLayer):
         """The arrays (W, b), with ``None`` for b where there is none."""
         return self.kernel.value, None if self.bias is None else self.bias.value
 
+    @property
+    def places_for_gradients(self) -> tuple[Any, Any]:
+        """Where the gradients of W and b may be put before they are added, or ``None``."""
+        place_for_db = None if self.bias is None else self.bias.place_for_gradient
+        return self.kernel.place_for_gradient, place_for_db
+
     def add_gradients(self, dW: Any, db: Any) -> None:
         """Add to the gradients of W and b."""
         self.kernel.add_gradient(dW)

@@ -198,11 +198,11 @@ class Loss(Configurable):
                 "there is a gradient of one; use 'sum_over_batch_size', the default"
             )
         w, count = self._weights_and_count(values, sample_weight, self.mask(y_true))
+        if w is None:
+            return self.ops.mean_loss(values, gradients, count)
         total = _divide(_weighted(values, w).sum(), count)
-        scale = _divide(1 if w is None else w, count)
-        if w is not None:
-            scale = scale.reshape(scale.shape + (1,) * (gradients.ndim - scale.ndim))
-        return total, gradients * scale
+        scale = _divide(w, count)
+        return total, gradients * scale.reshape(scale.shape + (1,) * (gradients.ndim - scale.ndim))
 
     def _computed(self, y_pred: Any) -> Any:
         return y_pred if self.dtype is None else y_pred.astype(self.dtype, copy=False)

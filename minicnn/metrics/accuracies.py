@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn import backend
 from minicnn.losses.targets import as_array, as_floating
 from minicnn.metrics.base import MeanMetricWrapper, same_shape
 from minicnn.shapes import positive_int
@@ -43,8 +44,7 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     array([1., 0.], dtype=float32)
     """
     y_true, y_pred = same_shape(y_true, y_pred, "categorical_accuracy", _SPARSE_HINT)
-    matches = y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)
-    return matches.astype(np.float32)
+    return backend.floor_of(y_pred).categorical_matches(y_true, y_pred)
 
 
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
@@ -54,7 +54,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     array([1., 0.], dtype=float32)
     """
     labels, y_pred = _labels(y_true, y_pred, "sparse_categorical_accuracy")
-    return (labels == y_pred.argmax(axis=-1)).astype(np.float32)
+    return backend.floor_of(y_pred).sparse_matches(labels, y_pred)
 
 
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:

@@ -130,8 +130,7 @@ class Mean(Metric):
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         values = as_floating(values)
         if sample_weight is None:
-            values = _mean_from(1, values)
-            self._add_sum(values.sum(), values.size)
+            self._add_values(_mean_from(1, values), 1)
         else:
             w = _weights(sample_weight, values)
             # Weights (n,) for values (n, h, w) weigh each sample's mean; weights of more axes weigh
@@ -143,12 +142,14 @@ class Mean(Metric):
 
     def add_mean(self, mean: Any, samples: int) -> None:
         """Take so many samples into account, of which the mean is known."""
-        self._add_sum(as_floating(mean) * samples, samples)
+        self._add_values(as_floating(mean), samples)
 
-    def _add_sum(self, total: Any, samples: int) -> None:
-        # The first count makes an array of the total's kind, to which the others are added.
-        count = samples if self.totals else np.full_like(total, samples, shape=())
-        self.add(total=total, count=count)
+    def _add_values(self, values: Any, each: int) -> None:
+        """Take values into account, each for so many samples."""
+        if not self.totals:
+            for name in ("total", "count"):
+                self.totals[name] = _number_like(values, 0, self.dtype)
+        self.ops.add_to_mean(self.totals["total"], self.totals["count"], values, each)
 
     def result(self) -> Any:
         if not self.totals:
@@ -195,6 +196,11 @@ def same_shape(y_true: Any, y_pred: Any, metric: str, hint: str = "") -> tuple[A
     return y_true, y_pred
 
 
+def _number_like(values: Any, number: float, dtype: Any = None) -> Any:
+    """An array of no axes, where the values are. For CuPy, ``shape=()`` would be no shape."""
+    return np.full_like(values, number, dtype, shape=(1,)).reshape(())
+
+
 def _mean_from(axis: int, values: Any) -> Any:
     """The mean over this axis and those behind it, if there are any."""
     return np.mean(values, axis=tuple(range(axis, values.ndim))) if values.ndim > axis else values
@@ -207,7 +213,7 @@ def divide_no_nan(a: Any, b: Any) -> Any:
 
 def _weights(sample_weight: Any, values: Any) -> Any:
     if isinstance(sample_weight, (bool, int, float)):
-        w = np.full_like(values, sample_weight, shape=())
+        w = _number_like(values, sample_weight)
     else:
         w = np.asarray(sample_weight, like=values).astype(values.dtype)
     if w.ndim == values.ndim + 1 and w.shape[-1] == 1:

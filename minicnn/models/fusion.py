@@ -40,9 +40,9 @@ class ConvReLUPool:
         return self.conv.ops.conv2d_relu(x, W, b, *self.windows, self.pool_size)
 
     def backward(self, dy: Any, saved: Any, input_gradient: bool = True) -> Any:
-        W = self.conv.kernel.value
+        W, places = self.conv.kernel.value, self.conv.places_for_gradients
         dx, dW, db = self.conv.ops.conv2d_relu_backward(
-            dy, saved, W, *self.windows, self.pool_size, input_gradient
+            dy, saved, W, *self.windows, self.pool_size, input_gradient, places
         )
         self.conv.add_gradients(dW, db)
         return dx

@@ -37,12 +37,12 @@ class Tape:
         saved: for the number of every step what its layer saved; for a step with an activity
             regularizer a pair of that and the layer's output.
         opened: the steps whose activation was left out (see :meth:`Graph.forward`).
-        penalty: the sum of the activity regularizers.
+        penalties: the activity regularizers, each a number.
     """
 
     saved: dict[int, Any]
     opened: frozenset[int]
-    penalty: Any = 0.0
+    penalties: list[Any] = field(default_factory=list)
 
 
 class Graph:
@@ -133,10 +133,10 @@ class Graph:
             else:
                 y, saved = layer.forward(x, training)
             if isinstance(saved, Tape):  # the layer is a model
-                tape.penalty = tape.penalty + saved.penalty
+                tape.penalties += saved.penalties
             if layer.activity_regularizer is not None:
                 # Divided by the batch's size, as in Keras, so that it does not grow with it.
-                tape.penalty = tape.penalty + layer.activity_regularizer(y) / len(y)
+                tape.penalties.append(layer.activity_regularizer(y) / len(y))
                 saved = (saved, y)
             if keep:
                 tape.saved[number] = saved

@@ -99,7 +99,7 @@ class Objective:
             ``(total, parts, dzs, ys)``: the weighted sum of the losses, each output's own, the
             gradients of the sum for ``zs``, and the model's outputs.
         """
-        total, parts, dzs, ys = 0.0, [], [], []
+        weighted, parts, dzs, ys = [], [], [], []
         for loss, factor, target, z, weight, head in zip(
             self.losses, self.loss_weights, targets, zs, sample_weights, self.heads, strict=True
         ):
@@ -109,12 +109,12 @@ class Objective:
                     value, dz = loss.value_and_gradient(target, z, weight)
                 else:
                     value, dz, y = loss.value_and_gradient_from_logits(target, z, weight)
-                total = total + (value if factor == 1.0 else value * factor)
+                weighted.append(value if factor == 1.0 else value * factor)
                 dz = dz if factor == 1.0 else dz * factor
             parts.append(value)
             dzs.append(dz)
             ys.append(y)
-        return total, parts, dzs, ys
+        return sum(weighted[1:], start=weighted[0]), parts, dzs, ys
 
     # -- what is reported ---------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ class Objective:
         """Go on from these, in the order of :meth:`totals`."""
         fixed, plain = [self.total, *self.parts], sum(map(len, self.plain.requested))
         for one, values in zip(fixed, totals, strict=False):
-            one.totals = values
+            _go_on_from(one, values)
         rest = totals[len(fixed) :]
         self.plain.set_totals(rest[:plain])
         self.weighted.set_totals(rest[plain:])
@@ -194,7 +194,7 @@ class Scores:
         """Go on from these running totals, one dict for each metric."""
         self._waiting = [] if self.metrics else totals
         for metric, values in zip(self, totals, strict=False):
-            metric.totals = values
+            _go_on_from(metric, values)
 
     def update(
         self, losses: list[Any], targets: list[Any], ys: list[Any], weights: list[Any]
@@ -220,6 +220,15 @@ class Scores:
             for name, metrics in zip(self.names, self.metrics, strict=False)
             for metric in metrics
         ]
+
+
+def _go_on_from(metric: Metric, totals: dict[str, Any]) -> None:
+    """In the arrays that are there: a recorded step adds to them."""
+    for name, total in totals.items():
+        if name in metric.totals:
+            metric.totals[name][...] = total
+        else:
+            metric.totals[name] = total
 
 
 def _factor(weight: Any) -> float:

@@ -124,11 +124,11 @@ class Trainer:
             self.graph.backward(dzs, tape, self._needed)
         finally:
             parameters.end_gradient()
-        penalty = tape.penalty
+        penalties = tape.penalties
         for variable in parameters.regularized:
             variable.gradient += variable.regularizer.gradient(variable.value)
-            penalty = penalty + variable.regularizer(variable.value)
-        return total + penalty, parts, ys
+            penalties.append(variable.regularizer(variable.value))
+        return sum(penalties, start=total), parts, ys
 
     def _test_step(self, x: list[Any], targets: list[Any], weights: list[Any]) -> None:
         """Forward and loss."""
@@ -138,7 +138,7 @@ class Trainer:
         total, parts, _, ys = self.objective.value_and_gradients(targets, zs, weights)
         # The penalties of weights count here, too, as in Keras.
         penalties = [w.regularizer(w.value) for w in self.trainable_weights if w.regularizer]
-        total = total + tape.penalty + sum(penalties)
+        total = sum(tape.penalties + penalties, start=total)
         self.objective.update(total, parts, targets, ys, weights)
 
     # -- the loops ----------------------------------------------------------------------------

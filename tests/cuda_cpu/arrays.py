@@ -19,6 +19,8 @@ METHODS = {
     *("all", "any", "argmax", "argmin", "astype", "copy", "cumsum", "max", "mean", "min", "ravel"),
     *("repeat", "reshape", "squeeze", "std", "sum", "swapaxes", "take", "transpose", "var"),
 }
+# What CuPy has cuBLAS do, in a way that cannot be recorded.
+PRODUCTS = {"dot", "einsum", "inner", "matmul", "tensordot", "vdot"}
 # What was asked of NumPy's dispatch so far, to be compared with what CuPy has.
 used: set[str] = set()
 
@@ -98,6 +100,7 @@ class Array(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__" or not all(isinstance(x, (Array, *NUMBERS)) for x in inputs):
             return NotImplemented
+        self._not_a_product(ufunc.__name__)
         used.add(f"numpy.{ufunc.__name__}")
         (out,) = options.pop("out", (None,))
         return self.door.compute(ufunc, inputs, options, out)
@@ -108,8 +111,15 @@ class Array(NDArrayOperatorsMixin):
             return function(self.host)
         if name in ("numpy.asarray", "numpy.array"):
             return self.door.asarray(args[0], options.get("dtype"))
+        self._not_a_product(function.__name__)
+        if name.endswith("_like") and not options.get("shape"):
+            options = {**options, "shape": None}  # as CuPy does, which overlooks the shape ()
         used.add(name)
         return self.door.compute(function, args, options, options.pop("out", None))
+
+    def _not_a_product(self, name: str) -> None:
+        if name in PRODUCTS:
+            self.door.forbid_while_recording(f"cuBLAS was given a {name} by CuPy")
 
     def __getattr__(self, name: str) -> Any:
         if name not in METHODS:

@@ -7,8 +7,11 @@ arrays. Channels are a multiple of 4 (four at once) and not; sums have one slab 
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import numpy as np
+
+from minicnn.backends.cupy import implicit_gemm
 
 CONVOLUTIONS = {
     "plain": ((2, 5, 6, 4), (3, 2, 4, 8), {"padding": "same"}),
@@ -18,6 +21,8 @@ CONVOLUTIONS = {
     "odd groups": ((1, 4, 5, 6), (2, 2, 3, 4), {"groups": 2, "padding": "same"}),
     "pixels": ((2, 3, 4, 4), (1, 1, 4, 5), {}),
     "many rows": ((3, 12, 12, 2), (2, 2, 2, 40), {}),
+    "many of both": ((3, 13, 11, 8), (3, 3, 8, 72), {"padding": "same", "dilation": (2, 1)}),
+    "color": ((2, 9, 8, 3), (3, 3, 3, 36), {"padding": "same"}),
 }
 ACTIVATIONS = (
     *("relu", "relu6", "leaky_relu", "elu", "selu", "sigmoid", "tanh", "softplus", "softsign"),
@@ -46,6 +51,19 @@ def dense(ops: Any, rng: Any, dtype: Any) -> list[np.ndarray]:
 
 
 def convolution(ops: Any, rng: Any, dtype: Any) -> list[np.ndarray]:
+    """With the matrix of windows, however few the filters are."""
+    with mock.patch.object(implicit_gemm, "FILTERS", 0):
+        return convolutions(ops, rng, dtype)
+
+
+def implicit_convolution(ops: Any, rng: Any, dtype: Any) -> list[np.ndarray]:
+    """Without, in small tiles, and in large ones, of which a real batch has many."""
+    found = convolutions(ops, rng, dtype)
+    with mock.patch.object(implicit_gemm, "MANY", 2):
+        return found + convolutions(ops, rng, dtype)
+
+
+def convolutions(ops: Any, rng: Any, dtype: Any) -> list[np.ndarray]:
     found = []
     for x_shape, W_shape, options in CONVOLUTIONS.values():
         x, W = normal(rng, x_shape, dtype), normal(rng, W_shape, dtype)
@@ -155,6 +173,23 @@ def cross_entropy(ops: Any, rng: Any, dtype: Any) -> list[np.ndarray]:
     return found
 
 
+def reporting(ops: Any, rng: Any, dtype: Any) -> list[np.ndarray]:
+    found = []
+    for shape in ((5, 3), (2, 3, 40), (300, 2)):
+        p, t = normal(rng, shape, dtype), normal(rng, shape, dtype)
+        p[1, ..., 1], t[1, ..., 1:] = np.nan, t[1, ..., :1]
+        found += [ops.categorical_matches(t, p)]
+        found += [ops.sparse_matches(rng.integers(-1, shape[-1], shape[:-1]), p)]
+        values = normal(rng, shape[:-1], dtype)
+        found += ops.mean_loss(values, t, values.size)
+        total, count = normal(rng, (2, 1), dtype)
+        total, count = total.reshape(()), count.reshape(())
+        for each in (1, 64):
+            ops.add_to_mean(total, count, values, each)
+        found += [total, count]
+    return found
+
+
 def random_numbers(ops: Any, rng: Any, dtype: Any) -> list[np.ndarray]:
     x, counters = normal(rng, (5, 3, 3, 2), dtype), np.arange(12, dtype=np.uint64).reshape(4, 3)
     y, mask = ops.dropout(x, 0.3, seed=2**40 + 1, step=2**33)
@@ -220,7 +255,8 @@ def updates(ops: Any, rng: Any, dtype: Any) -> list[np.ndarray]:
 CALLS = {
     call.__name__: call
     for call in (
-        *(dense, convolution, transposed, depthwise, pooling, global_pooling, batch_norm),
-        *(layer_norm, activations, cross_entropy, random_numbers, resampling, updates),
+        *(dense, convolution, implicit_convolution, transposed, depthwise, pooling, global_pooling),
+        *(batch_norm, layer_norm, activations, cross_entropy, reporting, random_numbers),
+        *(resampling, updates),
     )
 }

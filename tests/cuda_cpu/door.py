@@ -61,6 +61,7 @@ class Door:
     def __init__(self, order: int = 0, flags: tuple[str, ...] = ()):
         self.order, self.flags = order, flags
         self.launched: set[str] = set()
+        self.loaded: set[Any] = set()
         self.notes: list[Note] | None = None
         self._private = False
         self.uploads = 0
@@ -100,6 +101,7 @@ class Door:
     # -- kernels and products -----------------------------------------------------------------
 
     def kernel(self, file: str, name: str, dtype: np.dtype) -> Callable[..., None]:
+        self.load(name, (file, dtype))
         kernel = kernel_of(file, name, dtype, self.flags)
 
         def run(grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...]) -> None:
@@ -119,6 +121,12 @@ class Door:
     def gemm(self, a: Array, b: Array, out: Array, flags: tuple[bool, bool, bool]) -> None:
         self.run(lambda *hosts: cublas().gemm(*hosts, flags, lambda x: x.ctypes.data), (a, b, out))
 
+    def load(self, name: str, variant: Any) -> None:
+        """A kernel is compiled, and loaded, when it is launched for the first time."""
+        if (name, variant) not in self.loaded:
+            self.forbid_while_recording(f"the kernel {name} was loaded")
+            self.loaded.add((name, variant))
+
     # -- what arrays ask for ------------------------------------------------------------------
 
     def run(self, work: Callable[..., Any], args: Any) -> None:
@@ -133,6 +141,7 @@ class Door:
 
     def compute(self, function: Callable[..., Any], args: Any, options: Any, out: Any) -> Any:
         """What a function of NumPy gives, as an array; a view where it gives one."""
+        self.load(function.__name__, tuple([str(x.dtype) for x in arrays_in([*args])]))
         given = [*args, *options.values()]
         count, names = len(args), list(options)
 

@@ -134,6 +134,12 @@ from minicnn.backends.cupy.random import (
     random_uniform as random_uniform,
 )
 from minicnn.backends.cupy.recording import Changing as Changing, Recorder as Recorder
+from minicnn.backends.cupy.reporting import (
+    add_to_mean as add_to_mean,
+    categorical_matches as categorical_matches,
+    mean_loss as mean_loss,
+    sparse_matches as sparse_matches,
+)
 from minicnn.backends.cupy.resampling import (
     crop2d as crop2d,
     crop2d_backward as crop2d_backward,

@@ -9,19 +9,30 @@ typedef long long wide;  // for sizes and places that may pass 2^31
 #define INFINITE ((real)__int_as_float(0x7f800000))
 
 // for (i = 0; i < n; i++), dealt out to all threads of the grid. n is below 2^31 for EACH_INT, whose i
-// is quickly divided.
+// is quickly divided. A thread seldom has more than one element, and to unroll the loop it would have to
+// divide first, to know how many.
+#define ONE_AT_A_TIME _Pragma("unroll 1")
 #define EACH(i, n)                                                                  \
-    for (wide i = blockIdx.x * (wide)blockDim.x + threadIdx.x; i < (n);             \
+    ONE_AT_A_TIME for (wide i = blockIdx.x * (wide)blockDim.x + threadIdx.x; i < (n);             \
          i += (wide)gridDim.x * blockDim.x)
 #define EACH_INT(i, n)                                                              \
-    for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < (unsigned)(n);     \
-         i += gridDim.x * blockDim.x)
+    ONE_AT_A_TIME for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x;          \
+                       i < (unsigned)(n); i += gridDim.x * blockDim.x)
 
 // The same for the rows of a matrix: threadIdx.y and the blocks deal with the rows, threadIdx.x is left
 // for the columns, so that nobody has to divide.
 #define EACH_ROW(row, rows)                                                         \
-    for (wide row = blockIdx.x * (wide)blockDim.y + threadIdx.y; row < (rows);      \
-         row += (wide)gridDim.x * blockDim.y)
+    ONE_AT_A_TIME for (wide row = blockIdx.x * (wide)blockDim.y + threadIdx.y;      \
+                       row < (rows); row += (wide)gridDim.x * blockDim.y)
+
+// The same for images: blockIdx.x is a row of pixels of one of them, whose columns are dealt out to
+// threadIdx.y and blockIdx.y, and the channels of a pixel, V at a time, to threadIdx.x. Only the row has
+// to be divided into image and row, and all threads of a block have the same.
+#define EACH_COLUMN(q, columns)                                                     \
+    ONE_AT_A_TIME for (int q = blockIdx.y * blockDim.y + threadIdx.y;               \
+                       q < (columns); q += gridDim.y * blockDim.y)
+#define EACH_CHANNEL(k, V, channels)                                                \
+    ONE_AT_A_TIME for (int k = threadIdx.x * (V); k < (channels); k += blockDim.x * (V))
 
 // A parameter that is a number in an ordinary step, and lives on the device in a recorded one, which
 // could otherwise never change it (recording.py): the cell's content, if there is a cell.
@@ -102,10 +113,12 @@ struct Slab {
 };
 
 // sum of term(row) over first <= row < end, by all threads of the block with one threadIdx.x. In
-// double: a float32 sum of 50,000 numbers of one sign loses two of its seven digits.
+// double: a float32 sum of 50,000 numbers of one sign loses two of its seven digits. Eight terms at a
+// time are fetched before they are added.
 template <class T, class Term>
 __device__ T sum_rows(const Term& term, wide first, wide end) {
     T mine = T();
+#pragma unroll 8
     for (wide row = first + threadIdx.y; row < end; row += blockDim.y) mine += term(row);
     return block_sum(mine);
 }

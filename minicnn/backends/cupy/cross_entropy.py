@@ -40,13 +40,13 @@ def softmax_cross_entropy_backward(p: Any, t: Any) -> Any:
 def sparse_softmax_cross_entropy(z: Any, labels: Any) -> tuple[Any, Any]:
     """``(values, p)``: -log p_label with p = softmax(z); 0 where the label is no class."""
     (z,) = device.ready(z)
-    return _values_and_p("sparse_cross_entropy", z, _whole(labels))
+    return _values_and_p("sparse_cross_entropy", z, whole(labels))
 
 
 def sparse_softmax_cross_entropy_backward(p: Any, labels: Any) -> Any:
     """dz = p - one_hot(labels)."""
     (p,) = device.ready(p)
-    return _gradient("sparse_cross_entropy_backward", p, _whole(labels))
+    return _gradient("sparse_cross_entropy_backward", p, whole(labels))
 
 
 def _values_and_p(kernel: str, z: Any, targets: Any) -> tuple[Any, Any]:
@@ -63,5 +63,6 @@ def _gradient(kernel: str, p: Any, targets: Any) -> Any:
     return dz
 
 
-def _whole(labels: Any) -> Any:
+def whole(labels: Any) -> Any:
+    """Labels as the kernels take them."""
     return device.contiguous(labels, "int32")

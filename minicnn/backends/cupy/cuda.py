@@ -8,6 +8,7 @@ import hashlib
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,10 +53,15 @@ class Cuda:
         self._recording = self._collecting = False
 
     def _enter(self) -> None:
-        """Let the calling thread use this GPU and this stream: CuPy keeps both by thread."""
+        """Let the calling thread use this GPU and this stream: CuPy keeps both by thread.
+
+        The stream is entered and never left. After a mere ``use()``, the next ``with`` that ends,
+        of whatever stream, would put the thread back on the default one; there is such a ``with``
+        in CuPy's own ``get()`` of an array that is not in C order.
+        """
         if not hasattr(self._thread, "entered"):
             self.device.use()
-            self.stream.use()
+            self.stream.__enter__()
             self._thread.entered = True
 
     # -- arrays -------------------------------------------------------------------------------
@@ -145,12 +151,14 @@ class Cuda:
 
     def private_memory(self) -> Any:
         """Memory for the arrays of a recorded step alone. A CUDA graph remembers addresses: what
-        it writes to must not be given to anybody else as long as it may be replayed."""
-        return self.cupy.cuda.MemoryPool()
+        it writes to must not be given to anybody else as long as it may be replayed. It is free
+        again when nobody refers to what is returned any more."""
+        self._enter()
+        return PrivateMemory(self.cupy.cuda.MemoryPool(), self.device)
 
     def allocating_from(self, memory: Any) -> contextlib.AbstractContextManager[None]:
         """While this lasts, new arrays of the calling thread lie in ``memory``."""
-        return self.cupy.cuda.using_allocator(memory.malloc)
+        return self.cupy.cuda.using_allocator(memory.pool.malloc)
 
     def begin_capture(self) -> None:
         self.stream.synchronize()
@@ -183,6 +191,25 @@ class Cuda:
     def synchronize(self) -> None:
         """Wait until everything is done."""
         self.stream.synchronize()
+
+
+class PrivateMemory:
+    """A pool of memory that ends with this object. What lies free in a pool of CuPy 14.2 stays
+    taken for ever if nobody frees it before the pool itself goes.
+
+    Args:
+        pool: of CuPy.
+        device: the GPU that it is of.
+    """
+
+    def __init__(self, pool: Any, device: Any):
+        self.pool = pool
+        weakref.finalize(self, self._free, pool, device).atexit = False
+
+    @staticmethod
+    def _free(pool: Any, device: Any) -> None:
+        with device:
+            pool.free_all_blocks()  # waits for the GPU
 
 
 class Staging:

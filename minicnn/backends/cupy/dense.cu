@@ -51,10 +51,16 @@ extern "C" __global__ void __launch_bounds__(256, 3) column_sums(
         partial[(wide)blockIdx.y * columns + column] = sum;
 }
 
-extern "C" __global__ void __launch_bounds__(256, 3)
-add_slabs(const double* __restrict__ partial, int slabs, int columns, real* __restrict__ sums) {
+// The columns from ``end`` on are those of another array.
+extern "C" __global__ void __launch_bounds__(256, 3) add_slabs(
+    const double* __restrict__ partial, int slabs, int columns, real* __restrict__ sums, int end,
+    real* __restrict__ rest) {
     int column = blockIdx.x * blockDim.x + threadIdx.x;
     bool exists = column < columns;
     double sum = sum_rows<double>(Entry<double>{partial, columns, column}, 0, exists ? slabs : 0);
-    if (exists && threadIdx.y == 0) sums[column] = sum;
+    if (!exists || threadIdx.y > 0) return;
+    if (column < end)
+        sums[column] = sum;
+    else
+        rest[column - end] = sum;
 }

@@ -22,7 +22,7 @@ def dense(x: Any, W: Any, b: Any | None = None) -> Any:
 
 
 def dense_backward(
-    dy: Any, x: Any, W: Any, input_gradient: bool = True, out: Any | None = None
+    dy: Any, x: Any, W: Any, input_gradient: bool = True, out: tuple[Any, Any] = (None, None)
 ) -> tuple[Any | None, Any, Any]:
     """``(dx, dW, db)``: dx = dy W^T, dW = x^T dy, db = the sum of dy's rows."""
     dy, x, W = device.ready(dy, x, W)
@@ -31,9 +31,9 @@ def dense_backward(
     if input_gradient:
         dx = device.empty(x.shape, x.dtype)
         device.gemm(rows, W, dx.reshape(samples.shape), transpose_b=True)
-    dW = device.empty(W.shape, x.dtype) if out is None else out
+    dW = device.empty(W.shape, x.dtype) if out[0] is None else out[0]
     device.gemm(samples, rows, dW, transpose_a=True)
-    return dx, dW, sum_rows(rows)
+    return dx, dW, sum_rows(rows, out[1])
 
 
 def add_bias(y: Any, b: Any, relu: bool = False) -> None:
@@ -47,11 +47,11 @@ def add_bias(y: Any, b: Any, relu: bool = False) -> None:
     )  # fmt: skip
 
 
-def sum_rows(matrix: Any) -> Any:
+def sum_rows(matrix: Any, out: Any = None) -> Any:
     """The sum of the rows of a matrix (rows, columns) -> (columns,), in a fixed order."""
     rows, columns = matrix.shape
     grid, block, slabs = device.down_columns(rows, columns)
-    sums = device.empty(columns, matrix.dtype)
+    sums = device.empty(columns, matrix.dtype) if out is None else out
     partial = device.empty((slabs, columns), "float64") if slabs > 1 else None
     KERNELS.launch(
         "column_sums", matrix.dtype, grid, block, matrix, np.int64(rows), columns, partial, sums
@@ -61,8 +61,11 @@ def sum_rows(matrix: Any) -> Any:
     return sums
 
 
-def add_slabs(partial: Any, sums: Any) -> None:
-    """sums = the sum of the rows of ``partial`` (slabs, columns), float64."""
-    slabs = partial.shape[0]
-    grid, block = device.merging(slabs, sums.size)
-    KERNELS.launch("add_slabs", sums.dtype, grid, block, partial, slabs, sums.size, sums)
+def add_slabs(partial: Any, sums: Any, rest: Any = None) -> None:
+    """``sums``, and after it ``rest``, is the sum of the rows of ``partial`` (slabs, columns),
+    which is float64."""
+    slabs, columns = partial.shape
+    grid, block = device.merging(slabs, columns)
+    KERNELS.launch(
+        "add_slabs", sums.dtype, grid, block, partial, slabs, columns, sums, sums.size, rest
+    )

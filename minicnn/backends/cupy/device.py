@@ -214,18 +214,18 @@ def down_columns(rows: int, columns: int) -> tuple[tuple[int, int], tuple[int, i
     """How the columns of a matrix are summed: ``(grid, block, slabs)``.
 
     A function of the shape alone, so that the order of the sum is the same on every GPU. A thread
-    has at least 16 rows before another slab is opened, and 256 blocks are enough.
+    has at least 16 rows before another slab is opened, and 512 blocks are enough.
     """
     across = min(32, power_of_two(columns))
     down = min(BLOCK // across, power_of_two(rows))
     tiles = -(-columns // across)
-    slabs = max(1, min(rows // (16 * down), 256 // tiles))
+    slabs = max(1, min(rows // (16 * down), 512 // tiles))
     return (tiles, slabs), (across, down), slabs
 
 
 def merging(slabs: int, columns: int) -> tuple[tuple[int], tuple[int, int]]:
     """How what the slabs leave is summed, (slabs, columns) -> (columns,): ``(grid, block)``."""
-    across = min(32, power_of_two(columns))
+    across = min(8, power_of_two(columns))
     return (-(-columns // across),), (across, min(BLOCK // across, power_of_two(slabs)))
 
 

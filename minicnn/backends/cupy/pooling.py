@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from minicnn.backends.cupy import device
-from minicnn.backends.cupy.windows import Windows, geometry
+from minicnn.backends.cupy.windows import MAX_GRID_Y, Windows, along_rows, geometry
 from minicnn.shapes import Pair
 
 KERNELS = device.Kernels("pooling")
-MAX_GRID_Y = 65535
+SIDE_BY_SIDE = ((2, 2), (3, 3))
+"""Sizes of windows for which the kernels have loops with constants, if they lie side by side."""
 
 Shape = tuple[int, ...]
 
@@ -38,14 +39,23 @@ def max_pool2d_backward(
     dy: Any, argmax: Any, x_shape: Shape, pool_size: Pair, strides: Pair, padding: str = "valid"
 ) -> Any:
     """dx = the sum of dy over the windows in which a pixel was the first maximum."""
-    (dy,) = device.ready(dy)
+    return max_pool2d_relu_backward(dy, None, argmax, x_shape, pool_size, strides, padding)
+
+
+def max_pool2d_relu_backward(
+    dy: Any, y: Any, argmax: Any, x_shape: Shape, pool_size: Pair, strides: Pair,
+    padding: str = "valid",
+) -> Any:  # fmt: skip
+    """The same through a ReLU as well, whose maxima are y: of windows where that is above 0."""
+    dy, y = device.ready(dy, y)
     windows = Windows.on(x_shape[1:3], pool_size, strides, padding)
     argmax = device.contiguous(argmax)
     dx = device.empty(x_shape, dy.dtype)
-    packed = device.packed(x_shape[3], dy, dx, argmax)
+    packed = device.packed(x_shape[3], dy, y, dx, argmax)
     name = f"max_pool_backward_{argmax.dtype}"
     for block in _blocks(windows, x_shape[0], x_shape[3]):
-        _launch(name, windows, packed, dx[block], dy[block], argmax[block], dx[block])
+        cut = None if y is None else y[block]
+        _launch(name, windows, packed, dx[block], dy[block], cut, argmax[block], dx[block])
     return dx
 
 
@@ -84,13 +94,15 @@ def _blocks(windows: Windows, images: int, c: int) -> Any:
 
 
 def _launch(name: str, windows: Windows, packed: bool, result: Any, *arrays: Any) -> None:
-    """A thread for each number, or four, of ``result``."""
+    """A block for each row of pixels of ``result``, or of windows that cover it."""
     (top, _), (left, _) = windows.borders
-    n, c = len(result), result.shape[3]
-    KERNELS.each(
-        name, result.dtype, result.size // (4 if packed else 1),
-        *arrays, n, *geometry(windows), c,
-        *windows.kernel_size, *windows.strides, top, left, packed,
+    n, rows, columns, c = result.shape
+    k = windows.kernel_size
+    if "_backward" in name and k == windows.strides and k in SIDE_BY_SIDE:
+        rows, columns = -(-(rows + top) // k[0]), -(-(columns + left) // k[1])
+    KERNELS.launch(
+        name, result.dtype, *along_rows(n * rows, columns, c // (4 if packed else 1)),
+        *arrays, *geometry(windows), c, *k, *windows.strides, top, left, packed,
     )  # fmt: skip
 
 

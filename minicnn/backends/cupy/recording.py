@@ -190,6 +190,7 @@ class Recorder:
         try:
             recording = Recording(self.step, batch, changing, self.dtype, self._memory)
         except Exception as error:
+            self._memory = None
             self.refused.add(key)
             warnings.warn(
                 "this training step cannot be recorded as a CUDA graph and runs kernel by kernel: "
@@ -199,7 +200,7 @@ class Recorder:
             return
         while len(self.recordings) >= KEPT:
             del self.recordings[next(iter(self.recordings))]
-        self.recordings[key] = recording
+        self.recordings[key], self._memory = recording, None
 
 
 class Recording:
@@ -231,17 +232,19 @@ class Recording:
         self.counts_there, self.rate_there = None, None
         self.cells = door.empty(len(counts), np.uint64)
         self.rate = door.empty((), dtype)
-        attributes, replaced = changing.attributes(), None
+        # Once beforehand, by 0: the first launch of a kernel loads it; a recording should not.
+        self._move_on(dtype, [0] * len(counts))
+        # Kept, so that no array that the step uses is freed when somebody replaces it.
+        self.attributes = attributes = changing.attributes()
+        replaced = None
         with door.allocating_from(memory):
-            door.begin_capture()
             try:
+                door.begin_capture()
                 changing.counts = [Count(self.cells[i : i + 1]) for i in range(len(counts))]
                 changing.optimizer.rate_cell = self.rate
                 step(*self.inputs)
                 self.moves = [count.ahead for count in changing.counts]
-                for i, move in enumerate(self.moves):
-                    cell = self.cells[i : i + 1]
-                    KERNELS.launch("move_on", dtype, (1,), (1,), cell, np.uint64(move))
+                self._move_on(dtype, self.moves)
                 self.graph = door.end_capture()
             except BaseException:
                 door.abandon_capture()
@@ -251,6 +254,11 @@ class Recording:
                 replaced = changing.put_back(attributes)
         if replaced:
             raise RuntimeError(f"it replaces {replaced} instead of changing it in place")
+
+    def _move_on(self, dtype: np.dtype, moves: list[int]) -> None:
+        for i, move in enumerate(moves):
+            cell = self.cells[i : i + 1]
+            KERNELS.launch("move_on", dtype, (1,), (1,), cell, np.uint64(move))
 
     def replay(self, batch: Batch, changing: Changing) -> None:
         """The step, with another batch of the same shapes."""

@@ -15,20 +15,37 @@ from minicnn.backends.cupy import device
 from minicnn.backends.cupy.recording import real_number, whole_number
 
 KERNELS = device.Kernels("updates")
-PARTS = 64
+PARTS = 256
 """Into how many partial sums the square of a norm is split at most."""
 
+FEW_BLOCKS = 512
+"""How many blocks a kernel has at most that begins with powers: all of them run at once on a large
+GPU, so that none begins late."""
 
-def _update(kernel: str, vectors: tuple[Any, ...], *parameters: Any) -> None:
-    """A thread for each weight.
+
+def _update(
+    kernel: str, vectors: tuple[Any, ...], *parameters: Any, blocks: int | None = None
+) -> None:
+    """A thread for the weights that take 16 bytes, or for each weight where a vector does not lie
+    so that they may be moved at once; in at most so many blocks.
 
     Raises:
         TypeError: if the vectors differ in dtype.
     """
+    w = _of_one_dtype(kernel, vectors)
+    packed = device.packed(0, *vectors)
+    a_block = device.BLOCK * (16 // w.itemsize if packed else 1)
+    grid = (min(-(-w.size // a_block), blocks or device.MAX_BLOCKS, device.MAX_BLOCKS),)
+    KERNELS.launch(
+        kernel, w.dtype, grid, (device.BLOCK,), *vectors, np.int64(w.size), *parameters, packed
+    )
+
+
+def _of_one_dtype(kernel: str, vectors: tuple[Any, ...]) -> Any:
     w = vectors[0]
     if any(vector is not None and vector.dtype != w.dtype for vector in vectors):
         raise TypeError(f"{kernel}: expected vectors of one dtype, {w.dtype} as the weights")
-    KERNELS.each(kernel, w.dtype, w.size, *vectors, np.int64(w.size), *parameters)
+    return w
 
 
 def sgd(w: Any, g: Any, lr: float) -> None:
@@ -77,6 +94,7 @@ def adam(
     _update(
         "adam", (w, g, m, v, v_max),
         *real_number(lr), np.float64(beta_1), np.float64(beta_2), float(epsilon), *whole_number(t),
+        blocks=FEW_BLOCKS,
     )  # fmt: skip
 
 
@@ -95,6 +113,7 @@ def adamax(
     _update(
         "adamax", (w, g, m, u),
         *real_number(lr), np.float64(beta_1), np.float64(beta_2), float(epsilon), *whole_number(t),
+        blocks=FEW_BLOCKS,
     )  # fmt: skip
 
 
@@ -116,7 +135,7 @@ def nadam(
     _update(
         "nadam", (w, g, m, v),
         *real_number(lr), np.float64(beta_1), np.float64(beta_2), float(epsilon), *whole_number(t),
-        *map(np.float64, (mu, mu_next, mu_product)),
+        *map(np.float64, (mu, mu_next, mu_product)), blocks=FEW_BLOCKS,
     )  # fmt: skip
 
 
@@ -151,12 +170,14 @@ def lion(w: Any, g: Any, m: Any, lr: float, beta_1: float, beta_2: float) -> Non
 
 def weight_decay(w: Any, lr: float, rate: float) -> None:
     """w <- w - lr rate w."""
-    _update("weight_decay", (w,), *real_number(lr), float(rate))
+    KERNELS.each(
+        "weight_decay", w.dtype, w.size, w, np.int64(w.size), *real_number(lr), float(rate)
+    )
 
 
 def clip_by_value(g: Any, limit: float) -> None:
     """Cut every element off at -limit and limit, in place."""
-    _update("clip_by_value", (g,), float(limit))
+    KERNELS.each("clip_by_value", g.dtype, g.size, g, np.int64(g.size), float(limit))
 
 
 def clip_by_norm(g: Any, limit: float) -> None:
@@ -164,6 +185,6 @@ def clip_by_norm(g: Any, limit: float) -> None:
     parts = max(1, min(PARTS, g.size // (16 * device.BLOCK)))
     partial = device.empty(parts, "float64")
     KERNELS.launch(
-        "sum_of_squares", g.dtype, (parts,), (1, device.BLOCK), g, np.int64(g.size), partial
+        "sum_of_squares", g.dtype, (1, parts), (1, device.BLOCK), g, np.int64(g.size), partial
     )
     KERNELS.each("shorten", g.dtype, g.size, g, np.int64(g.size), partial, parts, float(limit))

@@ -77,6 +77,7 @@ def conv2d_relu_backward(
     groups: int = 1,
     pool_size: Pair | None = None,
     input_gradient: bool = True,
+    out: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """``(dx, dW, db)``.
 
@@ -85,6 +86,7 @@ def conv2d_relu_backward(
         saved: what the forward returned.
         W, strides, padding, dilation, groups, pool_size: what the forward got.
         input_gradient: whether dx is wanted; a network's first layer does without.
+        out: arrays that dW and db may be put into. Here they are small, and come as they are.
     """
     x, y, argmax = saved
     windows = windows_on(x.shape, W.shape, strides, padding, dilation, groups)

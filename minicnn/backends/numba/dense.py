@@ -66,16 +66,17 @@ def dense_backward(
     x: np.ndarray,
     W: np.ndarray,
     input_gradient: bool = True,
-    out: np.ndarray | Piece | None = None,
+    out: tuple[np.ndarray | Piece | None, np.ndarray | None] = (None, None),
 ) -> tuple[np.ndarray | None, np.ndarray | Piece, np.ndarray]:
-    """The textbook's ``dense_backward``. If ``out`` is a :class:`Piece`, W is updated, too."""
-    piece = out if isinstance(out, Piece) else None
+    """The textbook's ``dense_backward``. With a :class:`Piece` in dW's place W is updated, too."""
+    dW, db = out
+    piece = dW if isinstance(dW, Piece) else None
     if not alike(dy, x, W):
-        return textbook.dense_backward(dy, x, W, input_gradient, None if piece else out)
+        return textbook.dense_backward(dy, x, W, input_gradient, (None if piece else dW, db))
     rows_x, rows_dy, W = rows(x), rows(dy), contiguous(W)
     dx = empty(x.shape if input_gradient else (0, x.shape[-1]), x.dtype)
-    dW = empty(W.shape, W.dtype) if out is None else piece.gradient if piece else out
-    db = empty(W.shape[1:], W.dtype)
+    dW = piece.gradient if piece else empty(W.shape, W.dtype) if dW is None else dW
+    db = empty(W.shape[1:], W.dtype) if db is None else db
     workers = crew(2 * len(rows_x) * W.size // RATE)
     # The smaller matrix is transposed: of the product dx^T = W dy^T, or of dx = dy W^T.
     smaller = input_gradient and len(rows_dy) <= W.shape[1]

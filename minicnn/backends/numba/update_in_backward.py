@@ -102,7 +102,7 @@ class AwaitedGradient:
 
     @property
     def pieces(self) -> list[Piece | None]:
-        """For each variable what ``dense_backward`` takes as its ``out`` if it shall update it."""
+        """For each variable what ``dense_backward`` takes in dW's place if it shall update it."""
         in_parts = isinstance(self._update, Update)
         return self._pieces if in_parts else [None] * len(self._pieces)
 

@@ -121,6 +121,12 @@ from minicnn.backends.numpy.random import (
     random_normal as random_normal,
     random_uniform as random_uniform,
 )
+from minicnn.backends.numpy.reporting import (
+    add_to_mean as add_to_mean,
+    categorical_matches as categorical_matches,
+    mean_loss as mean_loss,
+    sparse_matches as sparse_matches,
+)
 from minicnn.backends.numpy.resampling import (
     crop2d as crop2d,
     crop2d_backward as crop2d_backward,

@@ -42,7 +42,7 @@ def dense_backward(
     x: np.ndarray,
     W: np.ndarray,
     input_gradient: bool = True,
-    out: np.ndarray | None = None,
+    out: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """The gradients of :func:`dense`: dx = dy W^T, dW = x^T dy, db = the sum of dy.
 
@@ -50,15 +50,15 @@ def dense_backward(
         dy: (..., units).
         x, W: what the forward got.
         input_gradient: whether dx is wanted; a network's first layer does without.
-        out: an array for dW, instead of a new one.
+        out: arrays for dW and db, instead of new ones.
 
     Returns:
         ``(dx, dW, db)`` in the shapes of x, W and b; dx is ``None`` where it is not wanted.
     """
     rows = _rows(dy)
     dx = (rows @ W.T).reshape(x.shape) if input_gradient else None
-    dW = np.matmul(_rows(x).T, rows, out=out)
-    db = rows.sum(axis=0)
+    dW = np.matmul(_rows(x).T, rows, out=out[0])
+    db = rows.sum(axis=0, out=out[1])
     return dx, dW, db
 
 
