@@ -13,26 +13,42 @@ from benchmarks.peers.samples import one_hot, samples
 
 BATCH = 16
 STEPS = 6  # enough that the last ones are replayed from a recording
+DRAWS = 3  # of weights, for the gradients
 
 
 def of_model(course: CourseModel, floor: str) -> dict[str, Any]:
     """Compare the gradients of one batch, and two trainings with each other.
 
+    A gradient jumps where a ReLU's input passes 0 and where two pixels of a window are equally
+    large. In float32 it happens now and then that rounding puts the two floors on different sides
+    of such a place, and their gradients apart by per cents; with other weights they agree. What is
+    computed wrongly is wrong with all weights: so the middle one of three draws counts.
+
     Returns:
         ``"float32"`` and ``"float64"``: the largest error of any gradient, relative to the largest
-        element of that gradient on the textbook floor; ``"same"``: whether two trainings from the
-        same weights end in the same weights, to the bit.
+        element of that gradient on the textbook floor; NaN if it is that in any draw; ``"same"``:
+        whether two trainings from the same weights end in the same weights, to the bit.
     """
-    errors = {dtype: gradient_error(course, floor, dtype) for dtype in ("float32", "float64")}
+    errors = {
+        dtype: float(np.median([gradient_error(course, floor, dtype, s) for s in range(DRAWS)]))
+        for dtype in ("float32", "float64")
+    }
     first, second = (trained(course, floor) for _ in range(2))
     same = all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     return {**errors, "same": same}
 
 
-def gradient_error(course: CourseModel, floor: str, dtype: str) -> float:
-    """The largest relative error of a floor's gradients, without dropout."""
+def gradient_error(course: CourseModel, floor: str, dtype: str, seed: int = 0) -> float:
+    """The largest relative error of a floor's gradients, without dropout.
+
+    Args:
+        seed: of the weights.
+    """
+    import minicnn
+
     x, y = batch(course, BATCH)
     found = {}
+    minicnn.utils.set_random_seed(seed)
     weights = None
     for name in ("numpy", floor):
         with computing_on(name, dtype):

@@ -14,17 +14,21 @@ from pathlib import Path
 
 from benchmarks.compare import standard_peers
 from benchmarks.course import MODELS
+from benchmarks.gpu_plan import Budget, GpuPlan
 from benchmarks.gpu_report import gpu_table, wrong
-from benchmarks.gpu_run import Budget, GpuPlan, GpuRun
+from benchmarks.gpu_run import GpuRun
 from benchmarks.measure import describe, machine, missing_gpu, put_on_page, write_json
 from benchmarks.peers import PEERS
 from benchmarks.report import OURS
 from benchmarks.stages import Results, save_weights
 
 PAGE = Path(__file__).parent / "README.md"
-PARTS = ("agreement", "kernels", "tests", "train", "batches")
+PARTS = ("agreement", "kernels", "convolutions", "tests", "train", "batches")
 # Which share of the time that is then left a part may take; the last one takes what there is.
-SHARES = {"agreement": 0.2, "kernels": 0.2, "tests": 0.35, "train": 0.7, "batches": 1.0}
+SHARES = {
+    "agreement": 0.2, "kernels": 0.2, "convolutions": 0.1, "tests": 0.35, "train": 0.7,
+    "batches": 1.0,
+}  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
         results = measure(plan_of(options), options.parts, options.out / "gpu.json")
     show(results, options.out, options.page)
     lines = wrong(results)
+    if "printed" in results.get("tests", {}):
+        print(results["tests"]["printed"])
     for line in lines:
         print(f"WRONG: {line}")
     return 1 if lines else 0
@@ -80,36 +86,32 @@ def plan_of(options: argparse.Namespace) -> GpuPlan:
     """How much to measure, from the command line."""
     peers = options.peers or standard_peers("gpu")
     names = [name for name in PEERS if name in peers or name == OURS]
-    return GpuPlan(options.models, names, minutes=options.minutes)
+    usual = [name for name, peer in PEERS.items() if "gpu" in peer.standard]
+    absent = [] if options.peers else [name for name in usual if name not in names]
+    return GpuPlan(options.models, names, minutes=options.minutes, absent=absent)
 
 
 def measure(plan: GpuPlan, parts: list[str], file: Path) -> Results:
-    """Carry out the plan. The results so far are in ``file`` after each part."""
+    """Carry out the plan. What has been found so far is in ``file`` at any time: of a run that was
+    ended ``--results`` still makes a table."""
     begun = time.perf_counter()
     budget = Budget(60 * plan.minutes)
 
     def say(line: str) -> None:
         print(f"[{time.perf_counter() - begun:5.0f} s] {line}", flush=True)
 
-    results: Results = {"plan": asdict(plan), "machine": machine()}
-    with GpuRun(plan, say) as stage, tempfile.TemporaryDirectory() as folder:
-        results |= {"failures": stage.failures, "left_out": stage.left_out}
+    with (
+        GpuRun(plan, say, lambda results: write_json(file, results)) as stage,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        results = stage.results
+        results |= {"plan": asdict(plan), "machine": machine()}
         if plan.device == "gpu":
             results["machine"]["gpu"] = stage.gpu(budget)
         weights = save_weights(plan.models, Path(folder))
         for part in PARTS:
-            if part not in parts:
-                continue
-            own = budget.part(SHARES[part])
-            if part in ("train", "batches") and not stage.names:
-                stage.start(plan.peers, own)
-            if part == "train":
-                results["train"], results["check"] = stage.models(weights, own)
-            elif part == "batches":
-                results["batches"] = stage.batches(weights, own)
-            else:
-                results[part] = getattr(stage, part)(own)
-            write_json(file, results)
+            if part in parts:
+                stage.carry_out(part, budget.part(SHARES[part]), weights)
     results["minutes"] = round((time.perf_counter() - begun) / 60, 1)
     write_json(file, results)
     return results

@@ -159,6 +159,16 @@ def _kernel_rows(results: Results) -> Iterator[list[str]]:
         yield ["memory, against a copy", name, *speeds, *_judged(rate / rates["copy"], *goals)]
 
 
+def _convolution_rows(results: Results) -> Iterator[list[str]]:
+    for name, calls in results.get("convolutions", {}).items():
+        for call, found in calls.items():
+            times = [significant(1e3 * found[way]) for way in ("implicit", "columns")]
+            speed = f"{significant(found['flops'] / found['implicit'] / 1e12)} TFLOP/s"
+            ratio = f"{found['columns'] / found['implicit']:.2f}"
+            row = ["implicit GEMM, against im2col and cuBLAS", f"{name}: {call}, {speed}"]
+            yield [*row, *times, ratio, "", "", ""]
+
+
 def _judged(
     value: float, goal: float | None, least: float | None, form: str = "{:.0%}"
 ) -> list[str]:
@@ -186,4 +196,5 @@ ROWS: tuple[Callable[[Results], Iterator[list[str]]], ...] = (
     _step_rows,
     _batch_rows,
     _kernel_rows,
+    _convolution_rows,
 )

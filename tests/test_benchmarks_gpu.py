@@ -10,11 +10,22 @@ import cuda_cpu
 import numpy as np
 import pytest
 
-from benchmarks import agreement, compare, gpu, gpu_run, kernels, measure, ops
+from benchmarks import (
+    agreement,
+    compare,
+    convolutions,
+    gpu,
+    gpu_run,
+    kernels,
+    measure,
+    ops,
+    ops_cases,
+)
 from benchmarks.__main__ import main
 from benchmarks.course import MODELS
+from benchmarks.gpu_plan import Budget, GpuPlan, lanes
 from benchmarks.gpu_report import gpu_table, wrong
-from benchmarks.gpu_run import Budget, GpuPlan, GpuRun
+from benchmarks.gpu_run import GpuRun
 from benchmarks.peers import ENVIRONMENTS, PEERS
 from benchmarks.peers.process import PeerError, PeerLate, PeerProcess
 from benchmarks.peers.samples import one_hot, samples
@@ -77,6 +88,7 @@ class Pretended:
     """
 
     made = []
+    all_asked = []
 
     def __init__(self, name, clock, seconds, fails):
         self.name, self.clock, self.seconds, self.fails = name, clock, seconds, fails
@@ -88,6 +100,7 @@ class Pretended:
         assert self.alive
         assert not self.closed
         self.asked.append(command)
+        self.all_asked.append((self.name, command))
         taken, patience = self.seconds.get(command, 0.0), self.patience()
         self.clock.now += max(0.0, min(taken, patience))
         if command in self.fails or taken > patience:
@@ -104,6 +117,7 @@ class Pretended:
             "masks": {"same": True},
             "agreement": {"float32": 1e-6, "float64": 1e-14, "same": True},
             "kernel": {"rate": 1e12},
+            "convolution": {"forward": {"flops": 1e9, "implicit": 1e-3, "columns": 2e-3}},
         }[command]
 
     def close(self):
@@ -114,6 +128,7 @@ class Pretended:
 def pretended(monkeypatch):
     """Makes a run in which processes pretend: ``make(seconds, fails, **plan)``."""
     monkeypatch.setattr(Pretended, "made", [])
+    monkeypatch.setattr(Pretended, "all_asked", [])
     monkeypatch.setattr("benchmarks.stages.time.sleep", lambda seconds: None)
 
     def make(seconds=None, fails=None, **plan):
@@ -196,11 +211,38 @@ def test_a_peer_that_fails_is_started_anew(pretended):
         train, _ = run.models(FILES, Budget(100, clock))
     assert [sorted(part["peers"]) for part in train.values()] == [["jax", "minicnn"]] * 2
     assert run.left_out == [
-        f"torch, the training step of {model}: it failed" for model in ("lenet", "model3")
+        f"torch, the training step of {model}: it failed (torch ended during 'build')"
+        for model in ("lenet", "model3")
     ]
     loaded = [process.asked[0] for process in Pretended.made if process.name == "torch"]
     assert loaded == ["load", "load"]
     assert [failure["peer"] for failure in run.failures] == ["torch"] * 2
+
+
+def test_a_process_that_has_failed_is_asked_no_more(pretended):
+    """After an error on a GPU, everything else in that process fails, too."""
+    run, clock = pretended(models=["lenet", "model3"])
+    with run:
+        run.start(run.plan.peers, Budget(100, clock))
+        process = run.processes["minicnn"]
+        usual = process.ask
+
+        def ask(command, **more):
+            if command in ("kernel", "check"):
+                raise PeerError("cudaErrorIllegalAddress")
+            return usual(command, **more)
+
+        process.ask = ask
+        assert len(run.kernels(Budget(100, clock))) == len(kernels.cases(1))  # all but the copy
+        assert process.closed
+        assert process.alive  # it did answer
+        run.processes["torch"].ask = ask
+        train, _ = run.models(FILES, Budget(100, clock))
+    assert [sorted(part["peers"]) for part in train.values()] == [
+        ["jax", "minicnn"],
+        ["jax", "minicnn", "torch"],
+    ]
+    assert run.broken == set()
 
 
 def test_a_peer_without_a_gpu_takes_no_part(pretended):
@@ -233,10 +275,11 @@ def test_large_batches_are_those_of_pytorch_and_minicnn(pretended):
     with run:
         run.start(run.plan.peers, Budget(100, clock))
         results = run.batches(FILES, Budget(100, clock))
-    assert list(results) == ["model3 at 64", "model3 at 1024"]
+    assert list(results) == ["model3 at 1024", "model3 at 64"]  # there is a goal for the large one
     assert sorted(results["model3 at 64"]["peers"]) == ["minicnn", "torch"]
     assert results["model3 at 1024"]["flops"] == 16 * results["model3 at 64"]["flops"]
-    assert [run.plan.steps_at(size) for size in (64, 256, 1024, 4096)] == [60, 15, 6, 6]
+    assert [run.plan.steps_at(size) for size in (64, 256, 1024, 4096)] == [120, 96, 24, 8]
+    assert [run.plan.steps_of(model) for model in ("dense-mnist", "mini-alexnet")] == [480, 120]
 
 
 def test_a_measurement_that_fails_is_named(pretended):
@@ -247,33 +290,102 @@ def test_a_measurement_that_fails_is_named(pretended):
     assert "kernel copy 0.5: it failed" in run.left_out
 
 
+def test_who_gets_ready_beside_others(pretended):
+    """PyTorch's cuDNN measures its algorithms then: of those who do not compile, one at a time."""
+    names = ["minicnn", "torch", "torch-channels-last", "torch-compiled", "torch-fused", "jax"]
+    assert lanes(names) == [
+        ["minicnn", "torch", "torch-channels-last", "torch-fused"], ["torch-compiled"], ["jax"],
+    ]  # fmt: skip
+    assert lanes(["keras-jax", "keras-torch"]) == [["keras-jax"], ["keras-torch"]]
+    run, clock = pretended()
+    run.plan.peers = ["minicnn", "torch", "torch-fused", "jax"]
+    run.plan.models = ["model3"]
+    with run:
+        run.start(run.plan.peers, Budget(100, clock))
+        Pretended.all_asked.clear()
+        run.models(FILES, Budget(100, clock))
+    ready = ["check", "build", "data", "step", "epoch"]
+    quick = [name for name, _ in Pretended.all_asked if name != "jax"][: 3 * len(ready)]
+    assert quick == [n for n in ("minicnn", "torch", "torch-fused") for _ in ready]
+
+
+def test_what_was_found_is_kept_at_once(pretended):
+    """A run that is ended in the middle of a part leaves what it had."""
+    run, clock = pretended(models=["lenet", "model3", "convnet"], batches=(64, 1024))
+    kept = []
+    run.keep = lambda results: kept.append(json.loads(json.dumps(results)))
+    with run:
+        for part in ("agreement", "kernels", "train", "batches"):
+            run.carry_out(part, Budget(100, clock), FILES)
+    assert {"masks": True} in [results["agreement"] for results in kept]
+    assert ["copy"] in [list(results.get("kernels", {})) for results in kept]
+    assert ["lenet", "model3"] in [list(results.get("train", {})) for results in kept]
+    assert ["model3 at 1024"] in [list(results.get("batches", {})) for results in kept]
+    for results in kept:  # and a table can be made of each
+        assert gpu_table(results).headings
+        assert wrong(results) == []
+    assert list(kept[-1]["check"]) == ["lenet", "model3", "convnet"]
+
+
+def test_a_part_that_breaks_down_does_not_lose_the_others(pretended, monkeypatch):
+    run, clock = pretended()
+
+    def boom(budget):
+        raise KeyError("nobody thought of this")
+
+    monkeypatch.setattr(run, "kernels", boom)
+    with run:
+        for part in ("agreement", "kernels", "train"):
+            run.carry_out(part, Budget(100, clock), FILES)
+    assert run.left_out == ["the rest of kernels: it failed"]
+    assert list(run.results["train"]) == list(run.results["agreement"])[1:] == ["lenet"]
+    assert "nobody thought of this" in wrong(run.results)[0]
+
+
+class Pytest:
+    """Takes the place of ``subprocess.run``: what pytest prints, and how it ends."""
+
+    def __init__(self, lines, status):
+        self.lines, self.status = lines, status
+
+    def __call__(self, command, timeout, stdout, **options):
+        self.command, self.timeout = command, timeout
+        stdout.write("\n".join(self.lines))
+        if self.status is None:
+            raise subprocess.TimeoutExpired(command, timeout)
+        return SimpleNamespace(returncode=self.status)
+
+
 @pytest.mark.parametrize(("status", "last"), [(0, "9 passed in 3s"), (1, "1 failed, 8 passed")])
 def test_the_tests_are_run(pretended, monkeypatch, status, last):
-    lines = ["..F", "FAILED tests/test_a.py::test_b - assert", f"== {last} =="]
-    commands = []
-
-    def run_process(command, timeout, **options):
-        commands.append((command, timeout))
-        return SimpleNamespace(returncode=status, stdout="\n".join(lines[1 - status :]), stderr="")
-
-    monkeypatch.setattr(gpu_run.subprocess, "run", run_process)
+    lines = ["E  the reason", "FAILED tests/test_a.py::test_b - assert", f"== {last} =="]
+    tests = Pytest(lines if status else lines[2:], status)
+    monkeypatch.setattr(gpu_run.subprocess, "run", tests)
     run, clock = pretended()
     results = run.tests(Budget(50, clock))
-    ((command, timeout),) = commands
-    assert command[3:5] == ["-m", "gpu"]
-    assert timeout == 50
+    assert tests.command[3:5] == ["-m", "gpu"]
+    assert tests.timeout == 50
     assert results["status"] == status
     assert results["summary"] == last
+    assert len(results["failed"]) == status
+    assert ("the reason" in results.get("printed", "")) == bool(status)
 
 
-def test_tests_that_take_too_long_are_named(pretended, monkeypatch):
-    def too_long(command, timeout, **options):
-        raise subprocess.TimeoutExpired(command, timeout)
-
-    monkeypatch.setattr(gpu_run.subprocess, "run", too_long)
+@pytest.mark.parametrize("fails", [False, True])
+def test_tests_that_take_too_long_are_named(pretended, monkeypatch, fails):
+    """Those that ended count."""
+    lines = ["tests/test_a.py::test_b[cupy] PASSED [  1%]", "tests/test_a.py::test_c "]
+    if fails:
+        lines.insert(1, "tests/test_a.py::test_d FAILED [  2%]")
+    monkeypatch.setattr(gpu_run.subprocess, "run", Pytest(lines, None))
     run, clock = pretended()
+    results = run.tests(Budget(50, clock))
+    assert results["status"] == fails
+    assert results["summary"] == f"1 passed, {int(fails)} failed"
+    assert results["failed"] == lines[1 : 1 + fails]
+    assert run.left_out == ["the rest of the tests: 50 s were over"]
+    monkeypatch.setattr(gpu_run.subprocess, "run", Pytest(["collecting ..."], None))
     assert run.tests(Budget(50, clock)) == {}
-    assert run.left_out == ["the tests: they did not end within 50 s"]
 
 
 def test_real_processes(tmp_path):
@@ -342,6 +454,29 @@ def test_an_epoch_is_timed_from_its_beginning():
     assert np.isfinite(peer.fit(x, y))
     assert peer.epoch_seconds > 0
     assert len(waited) == 1
+
+
+def test_every_model_is_compiled_as_in_a_new_process(monkeypatch):
+    """PyTorch takes all models of a process for one function, compiles eight, and no more."""
+    torch = pytest.importorskip("torch")
+    from benchmarks.peers.torch_peer import Torch
+
+    compile_, seen = torch.compile, []
+
+    def backend(graph, inputs):
+        seen.append([size for array in inputs for size in getattr(array, "shape", [])])
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", lambda model, mode: compile_(model, backend=backend))
+    peer = Torch(compiled=True)
+    for count in range(1, 12):
+        course = MODELS[("dense-mnist", "lenet", "dense-cifar")[count % 3]]
+        peer.build(course)
+        x, y = peer.prepare(*samples(course, 2))
+        for _ in range(2):
+            assert np.isfinite(peer.fit(x, y))
+        assert len(seen) == count
+    assert all(type(size) is int for sizes in seen for size in sizes)  # none is variable
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
@@ -423,6 +558,54 @@ def test_every_kernel_can_be_measured(stand_in, monkeypatch, name):
     monkeypatch.setattr(kernels, "LARGE", 2**15)
     assert kernels.memory_rate(name, 0.0) > 0
     assert len(stand_in.launched) > 0 or name == "copy"
+
+
+@over_the_stand_in
+def test_both_ways_of_a_convolution_are_measured(stand_in, monkeypatch):
+    case = ops_cases.conv(2, 4, 3, 8, "same", first=True)
+    monkeypatch.setattr(convolutions, "cases", lambda: {case.name: case})
+    found = convolutions.measured(case.name, 0.0)
+    assert {"im2col", "product_small", "gradients_small"} <= stand_in.launched
+    assert found.keys() == {"forward", "backward"}
+    for call in found.values():
+        assert call["flops"] == 2 * 2 * 16 * 9 * 3 * 8
+        assert min(call["implicit"], call["columns"]) > 0
+
+
+def test_convolutions_are_measured_as_long_as_there_is_time(pretended):
+    run, clock = pretended({"convolution": 30.0})
+    found = run.convolutions(Budget(100, clock))
+    names = list(convolutions.cases())
+    assert list(found) == names[:3]
+    assert run.left_out[-6:] == [f"{name}: no time" for name in names[4:]]
+
+
+@pytest.mark.parametrize(
+    ("errors", "middle"),
+    [((1e-6, 0.1, 2e-6), 2e-6), ((0.1, 0.1, 2e-6), 0.1), ((1e-6, np.nan, 1e-6), np.nan)],
+)
+def test_one_kink_is_no_fault(monkeypatch, errors, middle):
+    monkeypatch.setattr(agreement, "gradient_error", lambda *of, s=errors: s[of[-1]])
+    monkeypatch.setattr(agreement, "trained", lambda *of: [np.zeros(1)])
+    found = agreement.of_model(MODELS["lenet"], "cupy")
+    for dtype in ("float32", "float64"):
+        assert np.array_equal(found[dtype], middle, equal_nan=True)
+
+
+def test_a_draw_of_weights_is_always_the_same(monkeypatch):
+    drawn, compiled = [], agreement.compiled
+
+    def noting(course, dropout):
+        model = compiled(course, dropout)
+        drawn.append(model.get_weights()[0])
+        return model
+
+    monkeypatch.setattr(agreement, "compiled", noting)
+    for seed in (1, 1, 2):
+        agreement.gradient_error(MODELS["dense-mnist"], "numpy", "float32", seed)
+    one, again, other = drawn[::2]  # both floors build the model
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
 
 
 def test_what_kernels_have_to_move():
@@ -525,6 +708,9 @@ def results():
         "tests": {"status": 0, "summary": "300 passed in 60s", "failed": []},
         "agreement": {"masks": True, "lenet": found, "model3": {**found, "float32": 3e-5}},
         "kernels": {"copy": 4e12, "max-pool": 3.4e12, "sgd": 2.6e12, "im2col": 1e12, "relu": 3e12},
+        "convolutions": {
+            "conv 64": {"forward": {"flops": 1e10, "implicit": 5e-4, "columns": 1e-3}},
+        },
         "train": {
             "model3": {
                 "flops": 1e9,
@@ -571,6 +757,8 @@ def test_the_table(results):
     assert [memory[name][-1] for name in ("sgd", "im2col", "relu")] == ["enough", "BELOW", ""]
     assert rows["gradients, float32: relative error", "model3, the worst of 2"][-1] == "right"
     assert rows["tests that need a GPU", "pytest -m gpu"][2] == "300 passed in 60s"
+    implicit = rows["implicit GEMM, against im2col and cuBLAS", "conv 64: forward, 20.0 TFLOP/s"]
+    assert implicit == ["0.500", "1.00", "2.00", "", "", ""]
     assert "Left out: the kernel adam: no time." in table.notes
     assert wrong(results) == []
 
@@ -642,6 +830,11 @@ def test_options_become_a_plan():
     assert plan.models == list(MODELS)
     assert 60 * plan.minutes < 480
     assert [name for name in plan.peers if name == "minicnn-textbook"] == []
+    assert sorted([*plan.peers, *plan.absent, "minicnn-textbook"]) == sorted(PEERS)
+    assert [name for name in plan.absent if PEERS[name].installed] == []
+    plan.absent.append("somebody")
+    assert "somebody: it is not installed" in GpuRun(plan).left_out
+    assert gpu.plan_of(options("--peers", "torch")).absent == []
     assert "jax" in compare.standard_peers("gpu") or not PEERS["jax"].installed
     assert "jax" not in compare.standard_peers("cpu")
 
@@ -667,12 +860,12 @@ def test_every_part_is_measured_and_written(monkeypatch, tmp_path):
             self.names = list(names)
 
         def __getattribute__(self, name):
-            if name in ("agreement", "kernels", "tests", "batches", "models"):
+            if name in ("agreement", "kernels", "convolutions", "tests", "batches", "models"):
 
                 def part(*arguments):
                     given[name] = arguments[-1].left
                     self._leave_out(name)
-                    return ({}, {}) if name == "models" else {}
+                    self.results[name] = {}
 
                 return part
             return super().__getattribute__(name)
@@ -680,13 +873,33 @@ def test_every_part_is_measured_and_written(monkeypatch, tmp_path):
     monkeypatch.setattr(gpu, "GpuRun", Stage)
     plan = GpuPlan(["lenet"], ["minicnn"], minutes=1.0)
     results = gpu.measure(plan, list(gpu.PARTS), tmp_path / "gpu.json")
-    assert list(given) == ["agreement", "kernels", "tests", "models", "batches"]
+    parts = ["agreement", "kernels", "convolutions", "tests", "models", "batches"]
+    assert list(given) == parts
     assert all(0 < left <= 60 for left in given.values())
     assert 11 < given["agreement"] <= 12
     assert results == json.loads((tmp_path / "gpu.json").read_text())
     assert results["left_out"] == list(given)
     assert results["machine"]["gpu"] == FACTS
     assert gpu.measure(plan, ["tests"], tmp_path / "b.json")["left_out"] == ["tests"]
+
+
+def test_a_run_that_is_ended_leaves_its_numbers(monkeypatch, tmp_path):
+    class Stage(GpuRun):
+        def gpu(self, budget):
+            return FACTS
+
+        def kernels(self, budget):
+            self.results["kernels"] = {}
+            for name, rate in (("copy", 4e12), ("adam", 3e12)):
+                self._enter("kernels", name, rate)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(gpu, "GpuRun", Stage)
+    file = tmp_path / "gpu.json"
+    with pytest.raises(KeyboardInterrupt):
+        gpu.measure(GpuPlan(["lenet"], ["minicnn"], minutes=1.0), ["kernels", "train"], file)
+    assert main(["gpu", "--results", str(file), "--out", str(tmp_path / "out")]) == 0
+    assert "| adam | 3000 GB/s | 4000 GB/s | 75% |" in (tmp_path / "out" / "gpu.md").read_text()
 
 
 def test_the_table_goes_on_the_page(results, tmp_path, monkeypatch):

@@ -59,6 +59,10 @@ class Torch:
         if self.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
         mode = "reduce-overhead" if self.on_gpu else None
+        if self.compiled:
+            # As in a new process. The compiler takes all models for one function: without this it
+            # makes their sizes variable, and leaves uncompiled what comes after the eighth.
+            torch.compiler.reset()
         self.run = torch.compile(self.model, mode=mode) if self.compiled else self.model
         self.criterion = torch.nn.CrossEntropyLoss()
         weights, fused = self.model.parameters(), {"fused": True} if self.fused else {}

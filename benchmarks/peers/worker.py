@@ -157,6 +157,12 @@ class Worker:
 
         return {"rate": memory_rate(name, seconds)}
 
+    def convolution(self, name: str, seconds: float) -> dict[str, Any]:
+        """Both ways of computing a convolution: see ``benchmarks.convolutions.measured``."""
+        from benchmarks.convolutions import measured
+
+        return measured(name, seconds)
+
     def _samples(self, count: int, seed: int = 0) -> tuple[Any, Any]:
         from benchmarks.peers.samples import samples
 
