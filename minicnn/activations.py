@@ -104,7 +104,7 @@ class Activation(Configurable):
         """
         if parameters:
             return type(self)(**{**self.parameters, **parameters})(x)
-        array = np.asarray(x.get() if hasattr(x, "get") else x)
+        array = backend.floor_of(x).to_numpy(x)
         if array.dtype.kind not in "fiub":
             raise TypeError(
                 f"x of activation {self.name!r}: expected an array of real numbers, got {x!r}. "

@@ -15,8 +15,6 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from minicnn.registry import lookup, snake_case
 from minicnn.shapes import positive_int
 
@@ -76,12 +74,14 @@ def current() -> ModuleType:
 
 
 def floor_of(array: Any) -> ModuleType:
-    """The floor whose arrays are of this kind; for those of NumPy the textbook.
+    """The floor whose arrays are of this kind: for one that lies on a GPU its floor, for anything
+    else the textbook.
 
-    >>> floor_of(np.zeros(3)).__name__
+    >>> import numpy
+    >>> floor_of(numpy.zeros(3)).__name__
     'minicnn.backends.numpy'
     """
-    return _module("numpy" if isinstance(array, (np.ndarray, np.generic)) else "cupy")
+    return _module("cupy" if hasattr(array, "__cuda_array_interface__") else "numpy")
 
 
 @cache

@@ -60,6 +60,6 @@ def test_a_lesson_runs(lesson, few_images, tmp_path, monkeypatch):
         runpy.run_path(str(tmp_path / lesson), run_name="__main__")
         assert backend.name() == "cupy"
     assert replayed  # the third step of an epoch's kind is a recorded one
-    assert {"im2col", "add_bias"} <= door.launched
+    assert {"product_small", "add_bias"} <= door.launched
     assert list((tmp_path / "output").iterdir())
     sys.modules.pop("common", None)

@@ -386,3 +386,24 @@ def test_a_loss_of_ones_own(rng):
     assert losses.get(loss) is loss
     with pytest.raises(NotImplementedError, match=r"Loss does not define call"):
         losses.Loss()(y_true, y_pred)
+
+
+class Tensor:
+    """An array of another library, whose dtype is not NumPy's."""
+
+    dtype = "theirs"
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.array, dtype)
+
+
+def test_arrays_of_other_libraries():
+    x, y = np.random.default_rng(0).random((2, 5, 3))
+    expected = losses.mean_squared_error(x, y)
+    found = losses.mean_squared_error(Tensor(x), Tensor(y))
+    assert found.dtype == np.float64
+    assert np.array_equal(found, expected)
+    assert losses.MeanSquaredError()(Tensor(x), Tensor(y)) == losses.MeanSquaredError()(x, y)

@@ -84,6 +84,46 @@ def test_inputs_of_every_dtype_and_layout_give_the_same_answer(data):
     np.testing.assert_allclose(model.predict_on_batch(x), want, rtol=1e-5)
 
 
+class Frame:
+    """A table as pandas has it: it becomes an array, and its ``get`` wants a column's name. Like
+    PyTorch's tensors, it might lie on a GPU, but does not."""
+
+    def __init__(self, array):
+        self.array, self.shape = array, array.shape
+
+    def __len__(self):
+        return len(self.array)
+
+    def __iter__(self):
+        return iter("abc")
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.array, dtype)
+
+    def get(self, key):
+        raise KeyError(key)
+
+    @property
+    def __cuda_array_interface__(self):
+        raise AttributeError("it is not on a GPU")
+
+
+def test_tables_are_arrays():
+    x, y = np.random.default_rng(0).random((20, 4)), np.arange(20) % 3
+    histories, predictions = [], []
+    for kind in (np.asarray, Frame):
+        model = Sequential(
+            [layers.Input((4,)), layers.Dense(3, "softmax", kernel_initializer="ones")]
+        )
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        data = {"validation_data": (kind(x), kind(y)), "sample_weight": kind(x[:, 0])}
+        fitted = model.fit(kind(x), kind(y), verbose=0, shuffle=False, **data)
+        histories.append(fitted.history)
+        predictions.append(model.predict(kind(x), verbose=0))
+    assert histories[0] == histories[1]
+    assert np.array_equal(*predictions)
+
+
 def test_nothing_is_promoted_in_a_float32_step(data, monkeypatch):
     seen = []
     model = Sequential(

@@ -28,8 +28,8 @@ def as_floating(x: Any) -> Any:
     >>> as_floating([1.0, 2.0]).dtype, as_floating(np.zeros(2)).dtype
     (dtype('float32'), dtype('float64'))
     """
-    is_floating = hasattr(x, "dtype") and x.dtype.kind == "f"
-    return x if is_floating else as_array(x).astype(np.float32)
+    has_dtype, x = hasattr(x, "dtype"), as_array(x)
+    return x if has_dtype and x.dtype.kind == "f" else x.astype(np.float32)
 
 
 def as_numbers(x: Any, argument: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.backend import floor_of
 from minicnn.random import SeedGenerator
 
 # Small batches are gathered together, up to so many bytes.
@@ -332,9 +333,8 @@ def _by_name(given: Any, names: list[str], argument: str) -> list[np.ndarray]:
 
 
 def _array(part: Any, argument: str) -> np.ndarray:
-    part = part.get() if hasattr(part, "get") else part  # an array that lies on a GPU
     try:
-        array = np.asarray(part)
+        array = floor_of(part).to_numpy(part)
     except ValueError:
         raise ValueError(
             f"{argument}: cannot be made an array: its rows differ in length"

@@ -45,6 +45,8 @@ class Array(NDArrayOperatorsMixin):
     """
 
     __hash__ = None  # type: ignore[assignment]
+    # By this, arrays of a GPU are known; what CuPy's holds is of no interest here.
+    __cuda_array_interface__ = property(lambda self: {})
 
     def __init__(self, door: Any, host: np.ndarray, memory: Memory | None = None):
         self.door, self.host = door, host
