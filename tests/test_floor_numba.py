@@ -200,6 +200,37 @@ def test_winograd_is_the_textbooks(rng, m, size, padding, workers):
     assert np.array_equal(db, ours[3])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("shape", "pool_size", "padding"),
+    [
+        ((3, 5, 7, 6), (2, 2), "valid"),
+        ((1, 4, 4, 1), (2, 2), "same"),
+        ((2, 9, 8, 3), (3, 2), "valid"),
+        ((4, 6, 6, 15), (2, 3), "same"),
+        ((1, 2, 2, 1), (2, 2), "valid"),
+        ((3, 34, 34, 2), (17, 17), "valid"),
+        ((2, 6, 5, 5), (1, 1), "valid"),
+        ((0, 4, 4, 3), (2, 2), "valid"),
+        ((2, 5, 5, 3), (2, 2), "same"),
+        ((40, 12, 14, 6), (2, 2), "valid"),
+    ],
+)
+def test_pools_of_few_channels(rng, shape, pool_size, padding, dtype):
+    """Side by side; equal maxima, and a NaN, are among the pixels."""
+    x = rng.integers(-2, 3, shape).astype(dtype)
+    x[:1, 0, 0, 0] = np.nan
+    where = pool_size, pool_size, padding
+    y, argmax = fast.max_pool2d(x, *where)
+    expected_y, expected_argmax = textbook.max_pool2d(x, *where)
+    assert np.array_equal(y, expected_y, equal_nan=True)
+    assert np.array_equal(argmax, expected_argmax)
+    assert argmax.dtype == expected_argmax.dtype
+    dy = rng.normal(size=y.shape).astype(dtype)
+    dx = fast.max_pool2d_backward(dy, argmax, shape, *where)
+    assert np.array_equal(dx, textbook.max_pool2d_backward(dy, expected_argmax, shape, *where))
+
+
 @pytest.mark.parametrize("pool_size", [None, (2, 2), (2, 3)])
 def test_conv2d_relu_against_finite_differences(rng, pool_size):
     x, W, b = normal(rng, (2, 5, 6, 2), (2, 3, 2, 3), (3,), dtype=np.float64)

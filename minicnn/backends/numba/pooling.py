@@ -21,6 +21,9 @@ Shape = tuple[int, ...]
 
 kernels = Kernels("pooling_kernels")
 
+# With fewer channels, the loops over a pixel's are so short that they take longer to begin.
+FEW = 16
+
 
 def max_pool2d(
     x: np.ndarray, pool_size: Pair, strides: Pair, padding: str = "valid"
@@ -31,7 +34,11 @@ def max_pool2d(
         return textbook.max_pool2d(x, pool_size, strides, padding)
     y = empty((len(x), *count, x.shape[3]), x.dtype)
     argmax = empty(y.shape, np.min_scalar_type(pool_size[0] * pool_size[1] - 1))
-    launch(kernels.max_pool, crew(2 * x.size), contiguous(x), y, argmax, windows)
+    pools = _side_by_side(x.shape, pool_size, strides, padding)
+    if pools is None:
+        launch(kernels.max_pool, crew(2 * x.size), contiguous(x), y, argmax, windows)
+    else:
+        launch(kernels.max_pool_side_by_side, crew(x.size), contiguous(x), y, argmax, pools)
     return y, argmax
 
 
@@ -47,15 +54,12 @@ def max_pool2d_backward(
     if dy.dtype.char not in "fd":
         return textbook.max_pool2d_backward(dy, argmax, x_shape, pool_size, strides, padding)
     _, windows = _windows(x_shape[1:3], pool_size, strides, padding)
-    dx = empty(x_shape, dy.dtype)
-    launch(
-        kernels.max_pool_backward,
-        crew(2 * dx.size),
-        contiguous(dy),
-        contiguous(argmax),
-        dx,
-        windows,
-    )
+    dx, dy, argmax = empty(x_shape, dy.dtype), contiguous(dy), contiguous(argmax)
+    pools = _side_by_side(x_shape, pool_size, strides, padding)
+    if pools is None:
+        launch(kernels.max_pool_backward, crew(2 * dx.size), dy, argmax, dx, windows)
+    else:
+        launch(kernels.max_pool_side_by_side_backward, crew(dx.size), dy, argmax, dx, pools)
     return dx
 
 
@@ -81,6 +85,18 @@ def average_pool2d_backward(
     dx = empty(x_shape, dy.dtype)
     launch(kernels.average_pool_backward, crew(2 * dx.size), contiguous(dy), dx, windows)
     return dx
+
+
+def _side_by_side(
+    x_shape: Shape, pool_size: Pair, strides: Pair, padding: str
+) -> np.ndarray | None:
+    """What the kernels for few channels want to know of the pools, or ``None`` if these overlap or
+    reach over the border. Longer runs of channels are vectors without their help."""
+    image = tuple(x_shape[1:3])
+    (ph, pw), _ = _windows(image, pool_size, strides, padding)
+    inside = ph * pool_size[0] <= image[0] and pw * pool_size[1] <= image[1]
+    fits = inside and tuple(strides) == tuple(pool_size) and 0 < x_shape[3] < FEW and x_shape[0]
+    return np.array([ph, pw, *pool_size]) if fits else None
 
 
 @lru_cache(maxsize=1024)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from minicnn.backends.numba.compiling import compiled, kernel
 from minicnn.backends.numba.vector_kernels import (
+    CHUNK,
     fits,
     maximum_of_four,
     maximum_of_taps,
     place_maximum,
+    place_positive_maximum,
     zero_run,
 )
 from minicnn.backends.numba.windows_kernels import as_windows, taps_inside
@@ -67,6 +71,43 @@ def max_pool_backward(worker, workers, dy, argmax, dx, windows):
                             pixel[k] += given[k] if where[k] == tap else zero
 
 
+@kernel
+def max_pool_side_by_side(worker, workers, x, y, argmax, pools):
+    """The same, for few channels, where windows neither overlap nor reach over the border.
+
+    Args:
+        pools: ``(ph, pw, height, width)``, how many there are and their size, as an array.
+    """
+    _, h, w, c = x.shape
+    ph, pw, height, width = pools[0], pools[1], pools[2], pools[3]
+    of_pools, line, under = (ph, pw, height, width), pw * c, height * w * c
+    best, where = np.empty(line + CHUNK, y.dtype), np.empty(line + CHUNK, argmax.dtype)
+    end = np.zeros(under + CHUNK, x.dtype)
+    all_x, all_y, all_argmax = x.reshape(x.size), y.reshape(y.size), argmax.reshape(argmax.size)
+    for row in range(worker, len(x) * ph, workers):
+        start = (row // ph * h + row % ph * height) * w * c
+        if fits(all_x, start, under):
+            maximum_of_pools(all_x[start:], w, c, of_pools, best, where, 0)
+        else:
+            end[:under] = all_x[start : start + under]
+            maximum_of_pools(end, w, c, of_pools, best, where, 0)
+        all_y[row * line : (row + 1) * line] = best[:line]
+        all_argmax[row * line : (row + 1) * line] = where[:line]
+
+
+@kernel
+def max_pool_side_by_side_backward(worker, workers, dy, argmax, dx, pools):
+    """The same, for few channels, where windows neither overlap nor reach over the border."""
+    n, h, w, c = dx.shape
+    of_pools = pools[0], pools[1], pools[2], pools[3]
+    size = pools[0] * pools[1] * c
+    dz, nothing = np.empty(h * w * c + CHUNK, dx.dtype), np.empty(0, dx.dtype)
+    all_dx, all_dy, all_argmax = dx.reshape(dx.size), dy.reshape(dy.size), argmax.reshape(dy.size)
+    for image in range(worker, n, workers):
+        to_maxima(all_dy, nothing, all_argmax, image * size, c, (h, w), of_pools, dz)
+        all_dx[image * h * w * c : (image + 1) * h * w * c] = dz[: h * w * c]
+
+
 @compiled
 def maximum_of_pools(z, ow, c, pools, best, argmax, to):
     """The maxima of one row of pools that do not overlap, and where they were.
@@ -90,7 +131,7 @@ def to_maxima(dy, y, argmax, start, c, count, pools, dz):
     """dz = dy at the maximum of each pool of an image, if that is above 0; 0 elsewhere.
 
     Args:
-        dy, y, argmax: (ph, pw, c), flat, from ``start`` on.
+        dy, y, argmax: (ph, pw, c), flat, from ``start`` on; without a y it need not be above 0.
         count: ``(oh, ow)``, the size of what was pooled.
         pools: ``(ph, pw, height, width)``.
         dz: (oh, ow, c), flat, with room for CHUNK numbers after the end.
@@ -105,11 +146,13 @@ def to_maxima(dy, y, argmax, start, c, count, pools, dz):
             pool = start + (row // height * pw + q) * c
             for column in range(width):
                 tap = row % height * width + column
-                if fits(dy, pool, c):
-                    to = place_maximum(dz, to, dy, argmax, y, pool, tap, c)
+                if fits(dy, pool, c) and y.size:
+                    to = place_positive_maximum(dz, to, dy, argmax, y, pool, tap, c)
+                elif fits(dy, pool, c):
+                    to = place_maximum(dz, to, dy, argmax, pool, tap, c)
                 else:
                     for k in range(pool, pool + c):
-                        here = argmax[k] == tap and y[k] > 0
+                        here = argmax[k] == tap and (y.size == 0 or y[k] > 0)
                         dz[to] = dy[k] if here else 0
                         to += 1
         to = zero_run(dz, to, (ow - pw * width) * c)

@@ -120,16 +120,27 @@ class _Greatest:
 
 
 @intrinsic
-def place_maximum(typing_context: Any, target, i, given, where, output, j, tap, n):
-    """target = given where the maximum was at this tap and is above 0, else 0; returns i + n.
+def place_maximum(typing_context: Any, target, i, given, where, j, tap, n):
+    """target = given where the maximum was at this tap, else 0; returns i + n.
 
-    ``given``, ``where`` and ``output`` are n numbers from j on, ``target`` from i on.
+    ``given`` and ``where`` are n numbers from j on, ``target`` from i on.
     """
 
     def body(vector: Vectors) -> None:
-        builder = vector.builder
-        nothing = vector.kind(0)(None)
-        here = builder.icmp_unsigned("==", vector.load(3, 5), vector.spread(3, vector.values[6]))
+        builder, tap = vector.builder, vector.values[5]
+        here = builder.icmp_unsigned("==", vector.load(3, 4), vector.spread(3, tap))
+        vector.store(0, 1, builder.select(here, vector.load(2, 4), vector.kind(0)(None)))
+
+    return over_runs(body, (target, i, given, where, j, tap, n))
+
+
+@intrinsic
+def place_positive_maximum(typing_context: Any, target, i, given, where, output, j, tap, n):
+    """The same, and 0 where the maximum, n numbers of ``output`` from j on, is not above 0."""
+
+    def body(vector: Vectors) -> None:
+        builder, nothing, tap = vector.builder, vector.kind(0)(None), vector.values[6]
+        here = builder.icmp_unsigned("==", vector.load(3, 5), vector.spread(3, tap))
         above = builder.fcmp_ordered(">", vector.load(4, 5), nothing)
         vector.store(0, 1, builder.select(builder.and_(here, above), vector.load(2, 5), nothing))
 
