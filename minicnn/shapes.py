@@ -15,6 +15,8 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 PADDINGS = ("valid", "same")
 AXES = ("height", "width")
 
@@ -51,7 +53,7 @@ def pair(value: Any, name: str, minimum: int = 1) -> Pair:
 
 
 def _index(number: Any, whole: Any, name: str, expected: str = "an int or two ints") -> int:
-    if not isinstance(number, bool):
+    if not isinstance(number, (bool, np.bool_)):
         try:
             return operator.index(number)
         except TypeError:
