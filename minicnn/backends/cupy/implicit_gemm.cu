@@ -15,7 +15,8 @@
 // these are multiplied. blockIdx.x and y count the tiles, blockIdx.z the slabs of windows for dW; these
 // leave partial sums that add_slabs (dense.cu) adds up, in an order that never changes.
 //
-// V = 4 where channels and filters are multiples of 4: a thread brings 4 numbers at once.
+// V = 4 where the channels, and for y and dx the filters, too, are a multiple of 4: a thread brings 4 numbers
+// at once. For dW those of dy are U.
 
 const int DEPTH = 8;
 
@@ -226,7 +227,7 @@ __device__ void multiply(Tiles<M, F>& tiles, A& a, B& b, int steps, real (&sum)[
     }
 }
 
-// Hand every number of the tile to take(row, column, number), four at a time.
+// Hand the tile to take(row, column, numbers), four at a time that lie side by side.
 template <int F, class Take>
 __device__ void each_four(int first_row, int rows, int first_column, int columns,
                           const real (&sum)[8][F / 8], const Take& take) {
