@@ -29,6 +29,7 @@ _MODULES = (
     "models",
     "optimizers",
     "plot",
+    "preprocessing",
     "random",
     "regularizers",
     "saving",
@@ -36,13 +37,23 @@ _MODULES = (
     "utils",
 )
 _NAMES = {
+    "Initializer": "minicnn.initializers",
     "Input": "minicnn.layers",
     "Layer": "minicnn.layers",
+    "Loss": "minicnn.losses",
+    "Metric": "minicnn.metrics",
     "Model": "minicnn.models",
+    "Optimizer": "minicnn.optimizers",
+    "Regularizer": "minicnn.regularizers",
     "Sequential": "minicnn.models",
     "Variable": "minicnn.variables",
     "gradient_check": "minicnn.checking",
     "trace": "minicnn.tracing",
+}
+# What Keras has and this library lacks, and what to write instead.
+_INSTEAD = {
+    "applications": "there are no trained networks here; draw one, or load a .keras file",
+    "ops": "on arrays use NumPy; between layers use the merging layers, or write a Layer",
 }
 __all__ = ["__version__", *_MODULES, *_NAMES]
 
@@ -53,7 +64,9 @@ def __getattr__(name: str):
     elif name in _MODULES:
         value = importlib.import_module(f"minicnn.{name}")
     else:
-        raise AttributeError(f"module 'minicnn' has no attribute {name!r}")
+        from minicnn.registry import absent
+
+        raise absent("minicnn", name, _INSTEAD)
     globals()[name] = value
     return value
 

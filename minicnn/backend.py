@@ -187,6 +187,16 @@ def epsilon() -> float:
     return 1e-7
 
 
+def image_data_format() -> str:
+    """Where an image has its channels: ``"channels_last"``, (height, width, channels), always."""
+    return "channels_last"
+
+
+def backend() -> str:
+    """Keras's other name for :func:`name`."""
+    return name()
+
+
 def auto_name(class_name: str) -> str:
     """The next automatic name: ``conv2d``, ``conv2d_1``, ... as Keras counts them."""
     stem = snake_case(class_name)

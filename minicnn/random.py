@@ -69,6 +69,11 @@ class SeedGenerator:
         self.step += 1
         return page
 
+    def permutation(self, n: int) -> np.ndarray:
+        """The numbers from 0 to n - 1 in the order that the next page names."""
+        key = np.array(self.next(), np.uint64)
+        return np.random.Generator(np.random.Philox(key=key)).permutation(n)
+
 
 def _checked(seed: int) -> int:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -42,3 +43,18 @@ def lookup(table: Mapping[str, T], identifier: str, kind: str) -> T:
     close = difflib.get_close_matches(wanted, plain, n=1)
     hint = f" Did you mean {plain[close[0]]!r}?" if close else ""
     raise ValueError(f"unknown {kind} {identifier!r}.{hint} Known are: {', '.join(sorted(table))}")
+
+
+def absent(module: str, name: str, instead: Mapping[str, str]) -> Exception:
+    """The error for a name that a module does not have, for its ``__getattr__`` to raise.
+
+    Args:
+        module: the module's name.
+        name: what somebody wants from it.
+        instead: for names that Keras has, what to write in their place.
+    """
+    hint = f"; {instead[name]}" if name in instead else ""
+    # ``from module import name`` drops the text of an AttributeError, but not of an ImportError.
+    asking = sys._getframe(2).f_code.co_name
+    kind = ImportError if hint and asking == "_handle_fromlist" else AttributeError
+    return kind(f"module {module!r} has no attribute {name!r}{hint}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 Shape = tuple[int | None, ...]
 
 
@@ -11,6 +13,7 @@ class SymbolicTensor:
     """The promise of an array: a shape, and which call of which layer will make it.
 
     ``a + b``, ``a - b`` and ``a * b`` are the layers Add, Subtract and Multiply, called on the two.
+    With a number, or an array of them, as in ``a / 255``, it is the layer Rescaling.
 
     Attributes:
         shape: with the batch first, ``None`` where a size is not known: ``(None, 28, 28, 1)``.
@@ -33,17 +36,27 @@ class SymbolicTensor:
     def ndim(self) -> int:
         return len(self.shape)
 
+    __array_ufunc__ = None  # so that NumPy leaves ``array * tensor`` to the methods below
+
     def __add__(self, other: Any) -> Any:
-        return _merged("add", self, other)
+        return _merged("add", self, other) if _is_tensor(other) else _rescaled(self, 1, other)
 
     def __sub__(self, other: Any) -> Any:
-        return _merged("subtract", self, other)
+        return _merged("subtract", self, other) if _is_tensor(other) else self + np.negative(other)
 
     def __mul__(self, other: Any) -> Any:
-        return _merged("multiply", self, other)
+        return _merged("multiply", self, other) if _is_tensor(other) else _rescaled(self, other)
 
-    # What comes here has no tensor on its left, and is refused as it would be on the right.
-    __radd__, __rsub__, __rmul__ = __add__, __sub__, __mul__
+    def __truediv__(self, other: Any) -> Any:
+        return NotImplemented if _is_tensor(other) else self * np.divide(1, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _rescaled(self, -1, other)
+
+    def __neg__(self) -> Any:
+        return _rescaled(self, -1)
+
+    __radd__, __rmul__ = __add__, __mul__
 
     def __repr__(self) -> str:
         return f"<SymbolicTensor shape={self.shape} dtype={self.dtype} from {self.name!r}>"
@@ -55,20 +68,27 @@ class SymbolicTensor:
         raise TypeError(f"{self!r} has no value yet: build a Model and call it on an array")
 
 
-def _merged(kind: str, x: SymbolicTensor, y: Any) -> Any:
-    """``x + y`` is the merging layer ``Add()([x, y])``, and so on.
+def _is_tensor(thing: Any) -> bool:
+    return isinstance(thing, SymbolicTensor)
 
-    Raises:
-        TypeError: if ``y`` is a number or an array.
-    """
-    if not isinstance(y, SymbolicTensor):
-        raise TypeError(
-            f"{kind}: expected two symbolic tensors, got {type(y).__name__}; a number or a row of "
-            "them is brought in by layers.Rescaling(scale, offset)(x)"
-        )
+
+def _merged(kind: str, x: SymbolicTensor, y: SymbolicTensor) -> Any:
+    """``x + y`` is the merging layer ``Add()([x, y])``, and so on."""
     from minicnn import layers  # here, because layers are built on this module
 
     return getattr(layers, kind)([x, y], dtype=x.dtype)
+
+
+def _rescaled(x: SymbolicTensor, scale: Any, offset: Any = 0) -> Any:
+    """``scale x + offset`` is the layer ``Rescaling(scale, offset)``.
+
+    Raises:
+        TypeError: if one of them is neither a number nor an array.
+        ValueError: if an array does not broadcast against ``x``.
+    """
+    from minicnn import layers
+
+    return layers.Rescaling(scale, offset, dtype=x.dtype)(x)
 
 
 class Node:

@@ -9,8 +9,38 @@ import numpy as np
 
 from minicnn import random
 from minicnn.backend import clear_session
+from minicnn.custom_objects import (
+    CustomObjectScope,
+    custom_object_scope,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+)
+from minicnn.data.pydataset import PyDataset
+from minicnn.preprocessing.image import array_to_img, img_to_array, load_img, save_img
 
-__all__ = ["clear_session", "normalize", "plot_model", "set_random_seed", "to_categorical"]
+__all__ = [
+    "CustomObjectScope",
+    "PyDataset",
+    "Sequence",
+    "array_to_img",
+    "clear_session",
+    "custom_object_scope",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
+    "img_to_array",
+    "load_img",
+    "normalize",
+    "plot_model",
+    "register_keras_serializable",
+    "save_img",
+    "set_random_seed",
+    "to_categorical",
+]
+
+Sequence = PyDataset  # its name in Keras 2
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:

@@ -31,6 +31,7 @@ FLOORS = [
         "minicnn.regularizers",
     },
     {"minicnn.losses", "minicnn.metrics", "minicnn.optimizers", "minicnn.schedules"},
+    {"minicnn.preprocessing"},
     {"minicnn.callbacks", "minicnn.data", "minicnn.datasets", "minicnn.utils"},
     {"minicnn.layers", "minicnn.symbolic"},
     {"minicnn.models"},
@@ -241,3 +242,29 @@ def test_unknown_name():
     with pytest.raises(AttributeError, match="module 'minicnn' has no attribute 'layer'"):
         minicnn.layer  # noqa: B018
     assert "layers" in dir(minicnn)
+
+
+def test_what_keras_has_besides_is_answered_with_what_to_write():
+    for ask in (lambda: minicnn.ops, lambda: minicnn.layers.Lambda):
+        with pytest.raises(AttributeError, match="write a Layer"):
+            ask()
+    with pytest.raises(ImportError, match="map them in a minicnn"):
+        from minicnn.layers import RandomFlip  # noqa: F401
+    assert not hasattr(minicnn.layers, "RandomFlip")
+    with pytest.raises(AttributeError, match=r"'minicnn\.layers' has no attribute 'Danse'$"):
+        minicnn.layers.Danse  # noqa: B018
+
+
+@pytest.mark.keras
+def test_what_is_said_to_be_in_keras_is_there():
+    keras = pytest.importorskip("keras")
+    assert all(hasattr(keras, name) for name in minicnn._INSTEAD)
+    assert all(hasattr(keras.layers, name) for name in minicnn.layers._INSTEAD)
+
+
+@pytest.mark.keras
+def test_the_backend_says_what_keras_says_of_itself():
+    keras = pytest.importorskip("keras")
+    assert minicnn.backend.image_data_format() == keras.backend.image_data_format()
+    assert type(minicnn.backend.backend()) is type(keras.backend.backend())
+    assert minicnn.backend.backend() == minicnn.backend.name()

@@ -33,6 +33,11 @@ CASES = [
     ("Recall", {"thresholds": [0.2, 0.6, 0.7]}, "binary", "unit"),
     ("Recall", {"top_k": 2}, "one-hot", "probabilities"),
     ("Recall", {"class_id": 0, "thresholds": 0.2}, "one-hot", "probabilities"),
+    ("TruePositives", {}, "binary", "unit"),
+    ("TruePositives", {}, "one-hot", "probabilities"),
+    ("FalsePositives", {"thresholds": 0.3}, "binary", "unit"),
+    ("FalseNegatives", {"thresholds": [0.7, 0.2]}, "binary", "unit"),
+    ("TrueNegatives", {"thresholds": [0.0, 0.25, 1.0]}, "one-hot", "probabilities"),
     ("AUC", {}, "binary", "unit"),
     ("AUC", {"num_thresholds": 7}, "binary", "unit"),
     ("AUC", {"curve": "PR"}, "binary", "unit"),
@@ -89,7 +94,9 @@ def test_three_batches_a_reset_and_one_more(name, kwargs, true, pred, weighted):
         assert np.abs(mine.result() - expected).max() < 1e-5 * max(1, np.abs(expected).max())
 
 
-DENSE = [case for case in CASES if case[0] not in ("Precision", "Recall", "AUC")]
+COUNTED = {"Precision", "Recall", "AUC"}
+COUNTED |= {"TruePositives", "FalsePositives", "FalseNegatives", "TrueNegatives"}
+DENSE = [case for case in CASES if case[0] not in COUNTED]
 
 
 @pytest.mark.parametrize(("name", "kwargs", "true", "pred"), DENSE)
@@ -174,6 +181,7 @@ def test_accuracy_by_shape(identifier, y_true_shape, y_pred_shape):
 @pytest.mark.parametrize(
     "identifier",
     ["mse", "MSE", "mae", "mean_squared_error", "MeanSquaredError", "AUC", "Precision", "recall",
+     "TruePositives", "false_negatives",
      "sparse_categorical_accuracy", "TopKCategoricalAccuracy", "bce",
      "sparse_categorical_crossentropy"],
 )  # fmt: skip

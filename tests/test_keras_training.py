@@ -51,6 +51,28 @@ def residual(kit):
     return kit.Model(x, layers.Dense(5, activation="softmax")(h))
 
 
+def batches_of(kit, x, y, size):
+    """A data set of one's own, from either library, that writes down what is asked of it."""
+
+    class Batches(kit.utils.PyDataset):
+        def __init__(self):
+            super().__init__(workers=1)
+            self.asked = []
+
+        def __len__(self):
+            return -(-len(x) // size)
+
+        def __getitem__(self, index):
+            self.asked.append(index)
+            rows = slice(index * size, (index + 1) * size)
+            return x[rows], y[rows]
+
+        def on_epoch_end(self):
+            self.asked.append("end")
+
+    return Batches()
+
+
 def twins(build):
     set_random_seed(5)
     ours, theirs = build(minicnn), build(keras)
@@ -291,3 +313,53 @@ def test_leaky_relu_takes_its_old_argument_with_a_warning():
         assert layer.negative_slope == 0.25
         y = np.asarray(layer(np.array([[-1.0, 2.0]], np.float32)))
         assert y.tolist() == [[-0.25, 2.0]]
+
+
+def test_a_data_set_of_ones_own(rng):
+    ours, theirs = twins(sequential)
+    x, y = rng.normal(size=(20, 8, 8, 2)).astype(np.float32), rng.integers(0, 5, 20)
+    figures, asked = [], []
+    for kit, model in ((minicnn, ours), (keras, theirs)):
+        model.compile(kit.optimizers.SGD(0.01), "sparse_categorical_crossentropy")
+        data, held_out = batches_of(kit, x, y, 8), batches_of(kit, x, y, 8)
+        history = model.fit(data, epochs=2, verbose=0, shuffle=False, validation_data=held_out)
+        assert data.asked.count("end") >= 2
+        # Keras looks at a batch before the first epoch.
+        asked.append([index for index in data.asked if index != "end"][-6:])
+        figures.append([history.history, model.evaluate(data, verbose=0)])
+        figures[-1].append(model.predict(data, verbose=0))
+    assert asked[0] == asked[1] == [0, 1, 2, 0, 1, 2]
+    (mine, loss, made), (theirs, their_loss, theirs_made) = figures
+    assert mine.keys() == theirs.keys()
+    for name in mine:
+        assert np.abs(np.subtract(mine[name], theirs[name])).max() < 1e-4
+    assert abs(loss - their_loss) < 1e-4
+    assert np.abs(made - theirs_made).max() < 1e-4
+
+
+def test_the_learning_rate_set_from_a_callback(rng):
+    ours, theirs = twins(sequential)
+    x, y = rng.normal(size=(16, 8, 8, 2)).astype(np.float32), rng.integers(0, 5, 16)
+    losses = []
+    for kit, model in ((minicnn, ours), (keras, theirs)):
+
+        class Halve(kit.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                rate = self.model.optimizer.learning_rate
+                rate.assign(rate.numpy() / 2)
+
+        model.compile(kit.optimizers.SGD(0.02), "sparse_categorical_crossentropy")
+        history = model.fit(x, y, epochs=3, verbose=0, shuffle=False, callbacks=[Halve()])
+        losses.append(history.history["loss"])
+        assert abs(float(model.optimizer.learning_rate) - 0.0025) < 1e-9
+    assert np.abs(np.subtract(*losses)).max() < 1e-4
+
+
+def test_numbers_beside_tensors(rng):
+    made = []
+    x = rng.integers(0, 256, (4, 8, 8, 2)).astype(np.float32)
+    for kit in (minicnn, keras):
+        tensor = kit.Input((8, 8, 2))
+        model = kit.Model(tensor, 1 - (tensor / 127.5 - 1.0) * 2.0 + (-tensor))
+        made.append(model.predict(x, verbose=0))
+    assert np.abs(made[0] - made[1]).max() < 1e-4

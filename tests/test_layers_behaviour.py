@@ -271,3 +271,28 @@ def test_input_is_a_place_in_a_network():
 def test_every_exported_name_exists():
     assert {"Conv2D", "MaxPool2D", "GlobalAvgPool2D", "concatenate"} <= set(layers.__all__)
     assert all(hasattr(layers, name) for name in layers.__all__)
+
+
+def test_a_layer_that_is_built_by_hand_is_built_once():
+    layer = layers.Dense(4)
+    layer.build((None, 3))
+    assert layer.built
+    assert layer.count_params() == 16
+    kernel = layer.kernel
+    layer(np.ones((2, 3)))
+    assert layer.kernel is kernel
+    assert len(layer.weights) == 2
+
+
+def test_a_weight_of_another_dtype():
+    layer = layers.Layer()
+    assert layer.add_weight((2,), "ones", dtype="float64").dtype == np.float64
+    assert layer.add_weight((2,), "ones").dtype == np.float32
+
+
+def test_input_layer_takes_the_older_name_of_its_shape():
+    layer = layers.InputLayer(input_shape=(8, 8, 1))
+    assert layer.output.shape == (None, 8, 8, 1)
+    assert "input_shape" not in layer.get_config()
+    with pytest.raises(ValueError, match="shape: give shape or batch_shape"):
+        layers.InputLayer(input_shape=(3,), batch_shape=(None, 3))

@@ -109,7 +109,7 @@ def test_targets_of_the_wrong_kind():
             function(one_hot, y_pred)
     with pytest.raises(ValueError, match=r"\(4, 3\), got \(3, 3\)"):
         metrics.BinaryAccuracy()(np.ones((3, 3)), y_pred)
-    for metric in (metrics.Precision(), metrics.Recall(), metrics.AUC()):
+    for metric in (metrics.Precision(), metrics.Recall(), metrics.AUC(), metrics.TruePositives()):
         with pytest.raises(ValueError, match=r"got \(4,\).*to_categorical"):
             metric.update_state(np.ones(4), y_pred)
     with pytest.raises(ValueError, match="k: expected at most the 3 classes, got 4"):

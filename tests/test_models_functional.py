@@ -213,6 +213,8 @@ def test_a_summary_expands_models_within_the_model(capsys):
     assert names == [" x", " block", "   └ hidden", "   └ deep", "       └ deepest", " sum"]
     assert [cell.strip() for cell in lines[2].split("│")[2:4]] == ["(None, 3)", "12"]
     assert "block[0][0]" in printed
+    model.summary(120, [0.3, 0.6, 0.7, 1.0], print, True, True)  # Keras's order of the arguments
+    assert capsys.readouterr().out == printed
 
 
 @pytest.mark.parametrize(
@@ -234,7 +236,56 @@ def test_sums_differences_and_products_of_tensors_are_layers(rng, draw, kind, co
     np.testing.assert_array_equal(made, compute(*x))
 
 
-@pytest.mark.parametrize("draw", [lambda x: x + 1, lambda x: 1 - x, lambda x: 2.0 * x])
-def test_a_number_beside_a_tensor_is_sent_to_rescaling(draw):
-    with pytest.raises(TypeError, match=r"expected two symbolic tensors, got (int|float); .*Resc"):
+ROW = np.array([1.0, 2.0, 4.0])
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda x: x + 1,
+        lambda x: 3 + x,
+        lambda x: x - 0.5,
+        lambda x: 1 - x,
+        lambda x: 2.0 * x,
+        lambda x: np.float32(2) * x,
+        lambda x: x / 255,
+        lambda x: -x,
+        lambda x: (x - ROW) / ROW,
+        lambda x: ROW - x,
+    ],
+)
+def test_a_number_beside_a_tensor_makes_a_rescaling(rng, compute):
+    tensor = Input((3,), dtype="float64")
+    model = Model(tensor, compute(tensor))
+    assert {type(layer) for layer in model.layers[1:]} == {layers.Rescaling}
+    x = rng.normal(size=(4, 3))
+    made, _ = model.forward(x, False)
+    assert made.dtype == np.float64
+    assert relative_error(made, compute(x)) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("draw", "error", "message"),
+    [
+        (lambda x: x + "1", TypeError, "offset: expected a number, got '1'"),
+        (lambda x: x * None, TypeError, "scale: expected a number, got None"),
+        (lambda x: x / x, TypeError, "unsupported operand"),
+        (lambda x: 1 / x, TypeError, "unsupported operand"),
+        (lambda x: x + np.ones(2), ValueError, r"offset of layer .*\(2,\) does not broadcast"),
+    ],
+)
+def test_what_cannot_stand_beside_a_tensor(draw, error, message):
+    with pytest.raises(error, match=message):
         draw(Input((3,)))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("fit_generator", "fit takes generators"), ("predict_classes", "np.argmax")],
+)
+def test_methods_of_older_versions_are_answered_with_those_of_today(name, hint):
+    for model in (branched(), Sequential([layers.Dense(2)])):
+        with pytest.raises(AttributeError, match=f"'{model.name}' has no {name}; .*{hint}"):
+            getattr(model, name)
+        with pytest.raises(AttributeError, match="object has no attribute 'fitt'"):
+            model.fitt  # noqa: B018

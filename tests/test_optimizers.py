@@ -1,5 +1,7 @@
 """Optimizers as objects: hyperparameters, clipping, decay, and what they remember."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -212,7 +214,7 @@ def test_learning_rate():
     assert optimizer.learning_rate == 0.001
     optimizer.learning_rate = np.float32(0.5)
     assert optimizer.learning_rate == 0.5
-    assert type(optimizer.learning_rate) is float
+    assert isinstance(optimizer.learning_rate, float)
     optimizer.learning_rate = lambda: 0.25
     assert optimizer.learning_rate == 0.25
     optimizer.learning_rate = 1
@@ -223,6 +225,18 @@ def test_learning_rate():
     with pytest.raises(TypeError, match="follows a schedule"):
         optimizer.learning_rate = 0.1
     assert optimizer.learning_rate == 0.025
+
+
+def test_the_learning_rate_can_be_read_and_set_as_keras_does_it():
+    optimizer = SGD(0.1)
+    for read in (optimizer.learning_rate.numpy(), optimizer.learning_rate.value):
+        assert read == np.float32(0.1)
+        assert read.dtype == np.float32
+    optimizer.learning_rate.assign(optimizer.learning_rate * 0.5)
+    assert optimizer.learning_rate == 0.05
+    assert type(pickle.loads(pickle.dumps(optimizer.learning_rate))) is float
+    with pytest.raises(ValueError, match=r"learning_rate: .*got -1"):
+        optimizer.learning_rate.assign(-1)
 
 
 def test_the_schedule_is_read_before_the_step():

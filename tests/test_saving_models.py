@@ -1,7 +1,9 @@
 """Models that go into a file and come back: nothing is lost, and training goes on to the bit."""
 
 import json
+import pickle
 import zipfile
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -361,3 +363,16 @@ def test_they_stand_where_keras_has_them():
     assert minicnn.models.clone_model is minicnn.saving.clone_model
     with pytest.raises(AttributeError):
         models.load_modell  # noqa: B018
+
+
+@pytest.mark.parametrize("copied", [deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+@pytest.mark.parametrize("build", [chain, network])
+def test_models_can_be_copied_and_pickled(build, copied):
+    model = build()
+    model.compile("adam", "mse")
+    other = copied(model)
+    for mine, its in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, its)
+    other.weights[0].assign(other.weights[0].numpy() + 1)
+    assert np.abs(other.get_weights()[0] - model.get_weights()[0]).min() > 0.5
+    assert type(other.optimizer) is optimizers.Adam

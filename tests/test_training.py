@@ -9,7 +9,7 @@ from minicnn import Sequential, gradient_check, layers, losses, optimizers
 from minicnn.backends import numpy as textbook
 from minicnn.models import batches
 from minicnn.random import SeedGenerator
-from minicnn.utils import set_random_seed, to_categorical
+from minicnn.utils import PyDataset, set_random_seed, to_categorical
 
 
 def small_model(**options):
@@ -473,3 +473,43 @@ def test_small_batches_are_gathered_together(monkeypatch, batch_size):
             assert np.array_equal(one[0], other[0])
             assert np.array_equal(one[1], other[1])
     assert sorted(np.concatenate([y for _, y, _ in seen[0]])) == list(range(500))
+
+
+class Pieces(PyDataset):
+    def __init__(self, x, y):
+        self.x, self.y, self.orders, self.begun = x, y, [], 0
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        self.orders[-1].append(index)
+        return self.x[12 * index : 12 * index + 12], self.y[12 * index : 12 * index + 12]
+
+    def on_epoch_begin(self):
+        self.begun += 1
+        self.orders.append([])
+
+    def on_epoch_end(self):
+        self.orders[-1] = tuple(self.orders[-1])
+
+
+def test_batches_of_ones_own_come_in_another_order_each_epoch(data):
+    model = small_model()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    pieces = Pieces(*data)
+    model.fit(pieces, epochs=3, verbose=0)
+    assert [sorted(order) for order in pieces.orders] == [list(range(8))] * 3
+    assert len(set(pieces.orders)) > 1
+    model.evaluate(pieces, verbose=0)
+    assert pieces.orders[-1] == tuple(range(8))
+    model.fit(pieces, epochs=1, steps_per_epoch=3, shuffle=False, verbose=0)
+    assert pieces.orders[-1] == (0, 1, 2)  # a tuple: the end was told, too
+    assert pieces.begun == 5
+
+
+def test_batches_of_ones_own_say_what_they_lack():
+    model = small_model()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(NotImplementedError, match=r"PyDataset does not define __len__\(\)"):
+        model.fit(PyDataset(), verbose=0)

@@ -140,3 +140,57 @@ def test_names_and_arguments_of_keras():
     for name, parameter in ours.items():
         assert parameter.default == theirs[name].default
     assert list(ours) == [name for name in theirs if name != "kwargs"]
+
+
+def test_pictures_go_into_files_and_come_back(tmp_path, rng):
+    for channels, mode in ((1, "grayscale"), (3, "rgb"), (4, "rgba")):
+        x = rng.integers(0, 256, (5, 7, channels))
+        utils.save_img(tmp_path / "x.png", x, scale=False)
+        image = utils.load_img(tmp_path / "x.png", color_mode=mode)
+        back = utils.img_to_array(image)
+        assert back.dtype == np.float32
+        assert np.array_equal(back, x)
+    assert utils.img_to_array(utils.load_img(tmp_path / "x.png")).shape == (5, 7, 3)
+    utils.save_img(tmp_path / "x", np.zeros((4, 4, 3)), file_format="jpg")
+    assert (tmp_path / "x").read_bytes()[:2] == b"\xff\xd8"
+
+
+def test_bad_pictures(tmp_path):
+    for make, error, message in (
+        (lambda: utils.array_to_img(np.zeros((4, 4, 2))), ValueError, "channels of x: .*got 2"),
+        (lambda: utils.array_to_img(np.full((4, 4, 1), 256.0), scale=False), ValueError, "to 256"),
+        (lambda: utils.array_to_img(np.full((4, 4, 1), np.nan)), ValueError, "nan"),
+        (lambda: utils.img_to_array(np.zeros(4)), ValueError, r"img: .*got shape \(4,\)"),
+        (lambda: utils.load_img("x.png", color_mode="red"), ValueError, "color_mode: .*'red'"),
+        (lambda: utils.load_img("x.png", interpolation="x"), ValueError, "interpolation: .*'x'"),
+        (lambda: utils.load_img(tmp_path / "none.png"), FileNotFoundError, "none.png"),
+    ):
+        with pytest.raises(error, match=message):
+            make()
+
+
+@pytest.mark.keras
+def test_pictures_against_keras(tmp_path, rng):
+    keras = pytest.importorskip("keras")
+    x = rng.normal(size=(9, 14, 3))
+    file = str(tmp_path / "x.png")
+    keras.utils.save_img(file, x)
+    for options in (
+        {},
+        {"color_mode": "grayscale"},
+        {"target_size": (6, 5)},
+        {"target_size": (6, 5), "interpolation": "bilinear"},
+        {"target_size": (4, 20), "interpolation": "lanczos", "keep_aspect_ratio": True},
+        {"target_size": (9, 3), "keep_aspect_ratio": True},
+    ):
+        ours, theirs = (
+            kit.img_to_array(kit.load_img(file, **options)) for kit in (utils, keras.utils)
+        )
+        assert ours.dtype == theirs.dtype
+        assert np.array_equal(ours, theirs), options
+    for picture in (x, x[..., :1], np.zeros((3, 3, 1))):
+        ours, theirs = (np.array(kit.array_to_img(picture)) for kit in (utils, keras.utils))
+        assert np.array_equal(ours, theirs)
+    from minicnn.preprocessing import image
+
+    assert all(hasattr(keras.preprocessing.image, name) for name in image.__all__)

@@ -6,5 +6,6 @@ from minicnn.data.dataset import (
     UNKNOWN_CARDINALITY,
     Dataset,
 )
+from minicnn.data.pydataset import PyDataset
 
-__all__ = ["AUTOTUNE", "INFINITE_CARDINALITY", "UNKNOWN_CARDINALITY", "Dataset"]
+__all__ = ["AUTOTUNE", "INFINITE_CARDINALITY", "UNKNOWN_CARDINALITY", "Dataset", "PyDataset"]

@@ -64,6 +64,7 @@ from minicnn.layers.transpose import (
     Conv2DTranspose,
     Convolution2DTranspose,
 )
+from minicnn.registry import absent
 
 __all__ = [
     "ELU",
@@ -117,3 +118,31 @@ __all__ = [
     "multiply",
     "subtract",
 ]
+
+_AUGMENTATION = (
+    "change the pictures before the model sees them: map them in a minicnn.data.Dataset, or in a "
+    "generator"
+)
+# What Keras has and this library lacks, and what to write instead.
+_INSTEAD = {
+    **dict.fromkeys(
+        (
+            "RandomBrightness",
+            "RandomContrast",
+            "RandomCrop",
+            "RandomFlip",
+            "RandomRotation",
+            "RandomTranslation",
+            "RandomZoom",
+        ),
+        _AUGMENTATION,
+    ),
+    "CenterCrop": "use Cropping2D, or slice the arrays",
+    "Lambda": "use Rescaling for scale * x + offset, or write a Layer with forward and backward",
+    "Normalization": "use Rescaling(1 / std, -mean / std), with x.mean and x.std of your data",
+    "Resizing": "use UpSampling2D, or resize pictures with minicnn.utils.load_img(target_size=...)",
+}
+
+
+def __getattr__(name: str) -> object:
+    raise absent(__name__, name, _INSTEAD)

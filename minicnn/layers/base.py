@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import wraps
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +15,20 @@ from minicnn.configurable import Configurable
 from minicnn.layers.checks import kept_dtype, sizes
 from minicnn.symbolic import Node, Shape, SymbolicTensor
 from minicnn.variables import Variable
+
+# What some arguments of older versions of Keras are called today.
+_RENAMED = {
+    "activity_regulariser": "activity_regularizer",
+    "batch_input_shape": "input_shape, without the batch, or start the model with Input",
+    "bias": "use_bias",
+    "border_mode": "padding",
+    "init": "kernel_initializer",
+    "nb_filter": "filters",
+    "output_dim": "units",
+    "p": "rate",
+    "subsample": "strides",
+    "W_regularizer": "kernel_regularizer",
+}
 
 
 class Layer(Configurable):
@@ -71,6 +87,8 @@ class Layer(Configurable):
                 "write a layer with forward(x, training), which returns (y, saved), and "
                 "backward(dy, saved), which returns dx"
             )
+        if "build" in vars(cls):
+            cls.build = _built_by(cls.build)
 
     def __init__(
         self,
@@ -81,7 +99,11 @@ class Layer(Configurable):
         input_shape: Any = None,
         input_dim: int | None = None,
         activity_regularizer: Any = None,
+        **unknown: Any,
     ):
+        for argument in unknown:
+            hint = f"; write {_RENAMED[argument]}" if argument in _RENAMED else ""
+            raise TypeError(f"{type(self).__name__}: unknown argument {argument!r}{hint}")
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name: expected a str, got {name!r}")
         self.name = name or backend.auto_name(type(self).__name__)
@@ -151,13 +173,16 @@ class Layer(Configurable):
         trainable: bool = True,
         regularizer: Any = None,
         constraint: Any = None,
+        dtype: Any = None,
     ) -> Variable:
-        """A new weight of the layer, with its gradient: ``.value`` and ``.gradient``."""
+        """A new weight of the layer, with its gradient: ``.value`` and ``.gradient``. Without
+        ``dtype`` it has the layer's."""
+        dtype = np.dtype(dtype or self.dtype).name
         value = initializers.get("glorot_uniform" if initializer is None else initializer)(
-            tuple(shape), dtype=self.dtype
+            tuple(shape), dtype=dtype
         )
         variable = Variable(
-            self._bind_ops().asarray(value, self.dtype), name, trainable, regularizer, constraint
+            self._bind_ops().asarray(value, dtype), name, trainable, regularizer, constraint
         )
         self._variables.append(variable)
         return variable
@@ -315,3 +340,14 @@ class Layer(Configurable):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}{'' if self.built else ' (not built)'}>"
+
+
+def _built_by(build: Callable[..., None]) -> Callable[..., None]:
+    """``build``, which also notes that it was done: somebody may call it by hand."""
+
+    @wraps(build)
+    def build_and_note(self: Layer, *args: Any, **kwargs: Any) -> None:
+        build(self, *args, **kwargs)
+        self.built = True
+
+    return build_and_note

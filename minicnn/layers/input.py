@@ -18,6 +18,7 @@ class InputLayer(Layer):
         dtype: of the array.
         batch_shape: the shape with the batch first, in place of ``shape`` and ``batch_size``.
         name: how the input is called, ``input_layer`` (and a number) by default.
+        older: ``input_shape``, an older name of ``shape``.
 
     Raises:
         ValueError, TypeError: if the shape is missing, given twice, or no shape.
@@ -36,8 +37,10 @@ class InputLayer(Layer):
         dtype: str | None = None,
         batch_shape: Any = None,
         name: str | None = None,
+        **older: Any,
     ):
-        super().__init__(name=name, dtype=dtype)
+        shape = older.pop("input_shape", None) if shape is None else shape
+        super().__init__(name=name, dtype=dtype, **older)
         if (shape is None) == (batch_shape is None):
             raise ValueError(f"shape: give shape or batch_shape, got {shape=}, {batch_shape=}")
         if batch_shape is None:

@@ -41,7 +41,15 @@ from minicnn.metrics.accuracies import (
     top_k_categorical_accuracy,
 )
 from minicnn.metrics.base import Mean, MeanMetricWrapper, Metric, Sum
-from minicnn.metrics.confusion import AUC, Precision, Recall
+from minicnn.metrics.confusion import (
+    AUC,
+    FalseNegatives,
+    FalsePositives,
+    Precision,
+    Recall,
+    TrueNegatives,
+    TruePositives,
+)
 from minicnn.metrics.errors import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -67,6 +75,8 @@ __all__ = [
     "CategoricalAccuracy",
     "CategoricalCrossentropy",
     "CategoricalHinge",
+    "FalseNegatives",
+    "FalsePositives",
     "Hinge",
     "KLDivergence",
     "LogCoshError",
@@ -86,6 +96,8 @@ __all__ = [
     "SquaredHinge",
     "Sum",
     "TopKCategoricalAccuracy",
+    "TrueNegatives",
+    "TruePositives",
     "accuracy",
     "binary_accuracy",
     "binary_crossentropy",
@@ -116,6 +128,8 @@ _CLASSES: list[type[Metric]] = [
     CategoricalAccuracy,
     CategoricalCrossentropy,
     CategoricalHinge,
+    FalseNegatives,
+    FalsePositives,
     Hinge,
     KLDivergence,
     LogCoshError,
@@ -133,6 +147,8 @@ _CLASSES: list[type[Metric]] = [
     SquaredHinge,
     Sum,
     TopKCategoricalAccuracy,
+    TrueNegatives,
+    TruePositives,
 ]
 _TABLE: dict[str, type[Metric]] = {
     **{snake_case(metric.__name__): metric for metric in _CLASSES},

@@ -154,6 +154,62 @@ class Recall(ThresholdMetric):
         return self.ratio("tp", "fn")
 
 
+class ConfusionCount(ThresholdMetric):
+    """One of the four counts.
+
+    Args:
+        thresholds: above which a prediction says yes: a number or a list of numbers from 0 to 1,
+            0.5 by default. A list gives a list of results.
+        name, dtype: see :class:`~minicnn.metrics.Metric`.
+    """
+
+    count: str
+
+    def __init__(
+        self,
+        thresholds: float | Sequence[float] | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
+        super().__init__(thresholds, name=name, dtype=dtype)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        counts = self.counts(y_true, y_pred, sample_weight)
+        self.add(**{self.count: counts[self.count]})
+
+    def result(self) -> Any:
+        total = self.totals.get(self.count, np.zeros(len(self.thresholds), np.float32))
+        return total[0] if len(self.thresholds) == 1 else total
+
+
+class TruePositives(ConfusionCount):
+    """How many are rightly called positive. See :class:`ConfusionCount`.
+
+    >>> TruePositives()([0, 1, 1, 1], [1, 0, 1, 1])
+    np.float32(2.0)
+    """
+
+    count = "tp"
+
+
+class FalsePositives(ConfusionCount):
+    """How many are wrongly called positive. See :class:`ConfusionCount`."""
+
+    count = "fp"
+
+
+class FalseNegatives(ConfusionCount):
+    """How many are wrongly called negative. See :class:`ConfusionCount`."""
+
+    count = "fn"
+
+
+class TrueNegatives(ConfusionCount):
+    """How many are rightly called negative. See :class:`ConfusionCount`."""
+
+    count = "tn"
+
+
 class AUC(Metric):
     """The area under a curve that is drawn by moving the threshold from 0 to 1.
 

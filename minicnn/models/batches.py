@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.backend import floor_of
+from minicnn.data.pydataset import Epochs, PyDataset
 from minicnn.random import SeedGenerator
 
 # Small batches are gathered together, up to so many bytes.
@@ -74,9 +75,7 @@ class ArrayBatches:
     def __iter__(self) -> Iterator[Batch]:
         order = None
         if self.shuffle is not None:
-            # The order is a function of (seed, epoch), like every random number here.
-            key = np.array(self.shuffle.next(), np.uint64)
-            order = np.random.Generator(np.random.Philox(key=key)).permutation(self.samples)
+            order = self.shuffle.permutation(self.samples)
         if self.resident is not None:
             self.resident.shuffle(order)
         for start in range(0, self.steps * self.batch_size, self.batch_size):
@@ -186,7 +185,8 @@ def make_batches(
     for argument, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
             raise ValueError(f"{argument}: must not be given when x is a data set that yields it")
-    return StreamBatches(x, steps, unpack)
+    stream = Epochs(x, shuffle) if isinstance(x, PyDataset) else x
+    return StreamBatches(stream, steps, unpack)
 
 
 def is_stream(x: Any) -> bool:

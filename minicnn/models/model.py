@@ -16,6 +16,15 @@ from minicnn.models.training import Trainer
 from minicnn.symbolic import SymbolicTensor
 from minicnn.variables import Variable
 
+# What older versions of Keras had, and what to write today.
+_RENAMED = {
+    "evaluate_generator": "evaluate takes generators, too",
+    "fit_generator": "fit takes generators, too",
+    "predict_classes": "write np.argmax(model.predict(x), axis=-1)",
+    "predict_generator": "predict takes generators, too",
+    "predict_proba": "write predict",
+}
+
 
 class Model(Saved, Trainer, Predictor, Layer):
     """A network drawn by calling layers on symbolic tensors. A model is a layer, too: it can be
@@ -67,6 +76,12 @@ class Model(Saved, Trainer, Predictor, Layer):
         self.built = True
         self._objective = None  # what was made for another graph is of no use for this one
         self._parameters = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Asked for what is not there. Only the message is better than Python's own."""
+        if name in _RENAMED:
+            raise AttributeError(f"model {self.name!r} has no {name}; {_RENAMED[name]}")
+        return super().__getattribute__(name)
 
     # -- what it consists of ------------------------------------------------------------------
 
@@ -158,7 +173,7 @@ class Model(Saved, Trainer, Predictor, Layer):
     def summary(
         self,
         line_length: int | None = None,
-        *,
+        positions: Any = None,
         print_fn: Any = None,
         expand_nested: bool = False,
         show_trainable: bool = False,
@@ -167,6 +182,7 @@ class Model(Saved, Trainer, Predictor, Layer):
 
         Args:
             line_length: the width of the table in characters; the terminal's by default.
+            positions: where Keras's columns end. Changes nothing: they are as wide as they need.
             print_fn: called with the text instead of ``print``.
             expand_nested: whether the layers of a model within the model get rows of their own.
             show_trainable: whether a column says which layers learn, "Y" or "N".

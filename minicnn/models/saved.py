@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from collections.abc import Mapping
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from minicnn.random import SeedGenerator
@@ -91,6 +93,13 @@ class Saved:
             raise ValueError(f"format: expected 'onnx', got {format!r}")
         export_onnx(self, filepath, fold_batch_norm)
 
+    def __reduce__(self) -> tuple[Any, tuple[bytes]]:
+        """What ``pickle`` and ``copy.deepcopy`` keep of a model: the ``.keras`` file."""
+        with TemporaryDirectory() as folder:
+            file = pathlib.Path(folder, "model.keras")
+            self.save(file)
+            return _from_bytes, (file.read_bytes(),)
+
     def to_json(self, **kwargs: Any) -> str:
         """The layers and how they are connected, without weights, as JSON.
         ``minicnn.models.model_from_json`` reads it.
@@ -148,3 +157,13 @@ class Saved:
     def freeze_flag(self) -> None:
         """Say that the model is not trainable, without saying so to its layers."""
         self._trainable = False
+
+
+def _from_bytes(data: bytes) -> Any:
+    """The model in the bytes of a ``.keras`` file."""
+    from minicnn import saving
+
+    with TemporaryDirectory() as folder:
+        file = pathlib.Path(folder, "model.keras")
+        file.write_bytes(data)
+        return saving.load_model(file)

@@ -23,6 +23,32 @@ _RENAMED = {
 }
 
 
+class Rate(float):
+    """The learning rate that an optimizer shows: a number that, like the variable that Keras shows,
+    can also be asked for ``numpy()`` or ``value``, and be given another value with ``assign``."""
+
+    def __new__(cls, value: float, optimizer: Optimizer):
+        rate = super().__new__(cls, value)
+        rate._optimizer = optimizer
+        return rate
+
+    def numpy(self) -> np.float32:
+        """The number, as NumPy has it."""
+        return np.float32(self)
+
+    @property
+    def value(self) -> np.float32:
+        """The number, as NumPy has it."""
+        return self.numpy()
+
+    def assign(self, value: float) -> None:
+        """Set the optimizer's learning rate."""
+        self._optimizer.learning_rate = value
+
+    def __reduce__(self) -> tuple[type[float], tuple[float]]:
+        return float, (float(self),)
+
+
 class Optimizer(Configurable):
     """The base class. Write your own with ``slot_values`` and ``update``.
 
@@ -125,12 +151,9 @@ class Optimizer(Configurable):
     # -- the learning rate --------------------------------------------------------------------
 
     @property
-    def learning_rate(self) -> float:
+    def learning_rate(self) -> Rate:
         """The learning rate of the next step."""
-        rate = self._learning_rate
-        if isinstance(rate, LearningRateSchedule):
-            return float(rate(self.iterations))
-        return float(rate()) if callable(rate) else rate
+        return Rate(self.present_rate(), self)
 
     @learning_rate.setter
     def learning_rate(self, value: LearningRate) -> None:
@@ -142,6 +165,13 @@ class Optimizer(Configurable):
                 "the optimizer a number when you make it, or set another schedule"
             )
         self._learning_rate = _checked_rate(value)
+
+    def present_rate(self) -> float:
+        """The same as a plain number, for the update."""
+        rate = self._learning_rate
+        if isinstance(rate, LearningRateSchedule):
+            return float(rate(self.iterations))
+        return float(rate()) if callable(rate) else rate
 
     @property
     def schedule(self) -> LearningRateSchedule | None:
@@ -156,7 +186,7 @@ class Optimizer(Configurable):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor, with the present learning rate."""
-        rate = self.learning_rate if self.schedule is None else serialize(self.schedule)
+        rate = self.present_rate() if self.schedule is None else serialize(self.schedule)
         return {**super().get_config(), "learning_rate": rate}
 
     @classmethod
@@ -208,7 +238,7 @@ class Optimizer(Configurable):
         """Before the backward pass: if the gradient is awaited, say what :meth:`apply` is to do."""
         if parameters.awaited is not None:
             self.build(parameters)
-            self.update(parameters.ops, parameters.value, parameters.awaited, self.learning_rate)
+            self.update(parameters.ops, parameters.value, parameters.awaited, self.present_rate())
 
     def apply(self, parameters: ParameterVector) -> None:
         """Do one step in place: clip the gradients, decay the weights, update them.
@@ -224,7 +254,7 @@ class Optimizer(Configurable):
     def _apply(self, parameters: ParameterVector) -> None:
         self.build(parameters)
         ops = parameters.ops
-        lr = self.learning_rate if self.rate_cell is None else self.rate_cell
+        lr = self.present_rate() if self.rate_cell is None else self.rate_cell
         self._clip(parameters)
         if self.weight_decay is not None:
             for part in self._decaying(parameters):

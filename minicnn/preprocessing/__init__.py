@@ -1,0 +1,5 @@
+"""Where Keras has its helpers for pictures, too."""
+
+from minicnn.preprocessing import image
+
+__all__ = ["image"]
