@@ -42,7 +42,7 @@ FLOORS = [
 ]
 # These stand beside the house: data and callbacks know nothing of layers, and the other way round.
 ASIDE = {"minicnn.callbacks", "minicnn.data", "minicnn.datasets"}
-HEAVY = {"cupy", "h5py", "matplotlib", "numba", "onnx", "pooch", "rich", "scipy"}
+HEAVY = {"PIL", "cupy", "h5py", "matplotlib", "numba", "onnx", "pooch", "rich", "scipy"}
 
 
 def modules():
