@@ -22,7 +22,8 @@ def of_model(course: CourseModel, floor: str) -> dict[str, Any]:
     A gradient jumps where a ReLU's input passes 0 and where two pixels of a window are equally
     large. In float32 it happens now and then that rounding puts the two floors on different sides
     of such a place, and their gradients apart by per cents; with other weights they agree. What is
-    computed wrongly is wrong with all weights: so the middle one of three draws counts.
+    computed wrongly is wrong with all weights: so the middle one of three draws counts. In float64,
+    where that is a billion times as rare, the worst of them does.
 
     Returns:
         ``"float32"`` and ``"float64"``: the largest error of any gradient, relative to the largest
@@ -30,8 +31,8 @@ def of_model(course: CourseModel, floor: str) -> dict[str, Any]:
         whether two trainings from the same weights end in the same weights, to the bit.
     """
     errors = {
-        dtype: float(np.median([gradient_error(course, floor, dtype, s) for s in range(DRAWS)]))
-        for dtype in ("float32", "float64")
+        dtype: float(counts([gradient_error(course, floor, dtype, seed) for seed in range(DRAWS)]))
+        for dtype, counts in (("float32", np.median), ("float64", np.max))
     }
     first, second = (trained(course, floor) for _ in range(2))
     same = all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))

@@ -15,8 +15,8 @@
 // these are multiplied. blockIdx.x and y count the tiles, blockIdx.z the slabs of windows for dW; these
 // leave partial sums that add_slabs (dense.cu) adds up, in an order that never changes.
 //
-// V = 4 where the channels, and for y and dx the filters, too, are a multiple of 4: a thread brings 4 numbers
-// at once. For dW those of dy are U.
+// V, U: how many numbers a thread brings at once of cols, and of dy: 4 where channels, or filters, are a
+// multiple of 4. For y and dx V stands for both.
 
 const int DEPTH = 8;
 

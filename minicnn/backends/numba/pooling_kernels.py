@@ -73,9 +73,10 @@ def max_pool_backward(worker, workers, dy, argmax, dx, windows):
 
 @kernel
 def max_pool_side_by_side(worker, workers, x, y, argmax, pools):
-    """The same, for few channels, where windows neither overlap nor reach over the border.
+    """``max_pool`` for few channels, where windows neither overlap nor reach over the border.
 
     Args:
+        x, y, argmax: as there.
         pools: ``(ph, pw, height, width)``, how many there are and their size, as an array.
     """
     _, h, w, c = x.shape
@@ -97,7 +98,7 @@ def max_pool_side_by_side(worker, workers, x, y, argmax, pools):
 
 @kernel
 def max_pool_side_by_side_backward(worker, workers, dy, argmax, dx, pools):
-    """The same, for few channels, where windows neither overlap nor reach over the border."""
+    """``max_pool_backward`` for the same pools as ``max_pool_side_by_side``."""
     n, h, w, c = dx.shape
     of_pools = pools[0], pools[1], pools[2], pools[3]
     size = pools[0] * pools[1] * c
