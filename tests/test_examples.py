@@ -86,3 +86,13 @@ def test_the_quickstart_reads_at_least_97_percent_of_the_digits(tmp_path):
     assert namespace["accuracy"] >= 0.97
     for picture in ("quickstart_history.png", "quickstart_digits.png"):
         assert (tmp_path / picture).stat().st_size > 5000
+
+
+def test_backpropagation_by_hand_finds_the_gradients_of_the_library(tmp_path):
+    script = tmp_path / "backpropagation.py"
+    script.write_text((EXAMPLES / "backpropagation.py").read_text(encoding="utf-8"), "utf-8")
+    namespace = runpy.run_path(str(script))  # asks its own judge for every gradient on the way
+    assert namespace["difference"] < 1e-12
+    assert namespace["accuracy"] >= 0.95
+    for picture in ("backpropagation_digits.png", "backpropagation_dx.png"):
+        assert (tmp_path / picture).stat().st_size > 5000
