@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from minicnn.activations import LayerActivation
 from minicnn.exporting.builder import Builder, Value
 
 
@@ -17,10 +16,6 @@ def activate(b: Builder, activation: Any, value: Value) -> Value:
     Raises:
         ValueError: if the function is not one of the library's.
     """
-    if isinstance(activation, LayerActivation):
-        from minicnn.exporting.layers import emit
-
-        return emit(b, activation.layer, [value], value.shape)
     name, parameters = getattr(activation, "name", None), getattr(activation, "parameters", {})
     if name in ("softmax", "log_softmax"):
         return _softmax(b, value, name, parameters["axis"])

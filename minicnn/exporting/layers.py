@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import layers
+from minicnn.activations import LayerActivation
 from minicnn.exporting.activations import activate
 from minicnn.exporting.builder import Builder, Value
 from minicnn.shapes import padding_for, same_padding, span, transposed_output_size
@@ -63,6 +64,14 @@ def _kernel_and_bias(
     return W, b
 
 
+def _activated(b: Builder, layer: Any, z: Value) -> Value:
+    """The layer's activation of its z; it may be a layer, too."""
+    activation = layer.activation
+    if isinstance(activation, LayerActivation):
+        return emit(b, activation.layer, [z], z.shape)
+    return activate(b, activation, z)
+
+
 def _with_bias(b: Builder, inputs: list[str], bias: np.ndarray | None) -> list[str]:
     return inputs if bias is None else [*inputs, b.constant(bias)]
 
@@ -75,19 +84,19 @@ def _dense(b: Builder, layer: Any, x: Value, shape: Shape, folded: Folded | None
     else:
         y = b.op("MatMul", x.name, b.constant(W))
         y = y if bias is None else b.op("Add", y, b.constant(bias))
-    return activate(b, layer.activation, Value(y, shape))
+    return _activated(b, layer, Value(y, shape))
 
 
 def _conv(b: Builder, layer: Any, x: Value, shape: Shape, folded: Folded | None) -> Value:
     W, bias = _kernel_and_bias(layer.kernel, layer.bias, (3,), folded)
     y = _convolved(b, layer, x, W.transpose(3, 2, 0, 1), bias, layer.groups)
-    return activate(b, layer.activation, Value(y, shape, True))
+    return _activated(b, layer, Value(y, shape, True))
 
 
 def _depthwise(b: Builder, layer: Any, x: Value, shape: Shape, folded: Folded | None) -> Value:
     W, bias = _kernel_and_bias(layer.kernel, layer.bias, (2, 3), folded)
     y = _convolved(b, layer, x, _as_grouped(W), bias, W.shape[2])
-    return activate(b, layer.activation, Value(y, shape, True))
+    return _activated(b, layer, Value(y, shape, True))
 
 
 def _separable(b: Builder, layer: Any, x: Value, shape: Shape, folded: Folded | None) -> Value:
@@ -96,7 +105,7 @@ def _separable(b: Builder, layer: Any, x: Value, shape: Shape, folded: Folded | 
     u = _convolved(b, layer, x, _as_grouped(D), None, D.shape[2])
     inputs = [u, b.constant(P.transpose(3, 2, 0, 1))]
     y = b.op("Conv", *_with_bias(b, inputs, bias))
-    return activate(b, layer.activation, Value(y, shape, True))
+    return _activated(b, layer, Value(y, shape, True))
 
 
 def _as_grouped(W: np.ndarray) -> np.ndarray:
@@ -149,7 +158,7 @@ def _transposed(b: Builder, layer: Any, x: Value, shape: Shape, folded: Folded |
         pads=_pads(pads),
         output_padding=output_padding,
     )
-    return activate(b, layer.activation, Value(y, shape, True))
+    return _activated(b, layer, Value(y, shape, True))
 
 
 # -- pooling and normalization ----------------------------------------------------------------
@@ -216,7 +225,7 @@ def _layer_norm(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
 
 
 def _activation(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
-    return activate(b, layer.activation, x)
+    return _activated(b, layer, x)
 
 
 def _prelu(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
