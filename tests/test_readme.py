@@ -36,7 +36,7 @@ def test_example(block, data_folder, tmp_path, monkeypatch):
 
 
 def test_there_are_examples():
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6
 
 
 def test_the_two_lines_are_at_the_top():
