@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from benchmarks.stages import Results, Run
 
 BATCH_MODELS = ("model3", "mini-alexnet")
 BATCH_PEERS = (OURS, "torch", "torch-channels-last")
+WORKERS = 4  # how many processes share the tests, which are bound by Python and by compiling
 PRINTED = 20_000  # how many characters of what failing tests print are kept
 
 
@@ -110,6 +112,8 @@ class GpuRun(Run):
         self.say("the tests that need a GPU")
         command = [sys.executable, "-m", "pytest", "-m", "gpu", "-v", "-p", "no:cacheprovider"]
         command += ["--ignore-glob=*test_keras_*", "tests"]
+        if importlib.util.find_spec("xdist"):
+            command += ["-n", str(min(WORKERS, os.cpu_count() or 1))]
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as printed:
             options = {"stdout": printed, "stderr": subprocess.STDOUT, "cwd": ROOT}
             try:
@@ -366,7 +370,7 @@ def _told_by_pytest(text: str) -> Results:
     lines = [line for line in text.splitlines() if line.strip()]
     failed = [line for line in lines if re.match("(FAILED|ERROR) ", line)]
     if not failed:  # it did not come to its summary
-        failed = [line for line in lines if re.search(r"::.* (FAILED|ERROR) ", line)]
+        failed = [line for line in lines if re.search(r"(\] |::.* )(FAILED|ERROR) ", line)]
     return {"summary": lines[-1].strip("= ") if lines else "nothing printed", "failed": failed}
 
 

@@ -376,13 +376,14 @@ def test_tests_that_take_too_long_are_named(pretended, monkeypatch, fails):
     """Those that ended count."""
     lines = ["tests/test_a.py::test_b[cupy] PASSED [  1%]", "tests/test_a.py::test_c "]
     if fails:
-        lines.insert(1, "tests/test_a.py::test_d FAILED [  2%]")
+        lines.insert(1, "[gw1] [  2%] FAILED tests/test_a.py::test_d ")  # from one of several
+        lines.insert(1, "tests/test_a.py::test_e[0] FAILED [  2%]")
     monkeypatch.setattr(gpu_run.subprocess, "run", Pytest(lines, None))
     run, clock = pretended()
     results = run.tests(Budget(50, clock))
     assert results["status"] == fails
-    assert results["summary"] == f"1 passed, {int(fails)} failed"
-    assert results["failed"] == lines[1 : 1 + fails]
+    assert results["summary"] == f"1 passed, {2 * fails} failed"
+    assert results["failed"] == lines[1 : 1 + 2 * fails]
     assert run.left_out == ["the rest of the tests: 50 s were over"]
     monkeypatch.setattr(gpu_run.subprocess, "run", Pytest(["collecting ..."], None))
     assert run.tests(Budget(50, clock)) == {}
@@ -453,7 +454,7 @@ def test_an_epoch_is_timed_from_its_beginning():
     x, y = peer.prepare(*samples(course, 128))
     assert np.isfinite(peer.fit(x, y))
     assert peer.epoch_seconds > 0
-    assert len(waited) == 1
+    assert waited == [None, None]  # before the clock is started, and before it is read
 
 
 def test_every_model_is_compiled_as_in_a_new_process(monkeypatch):
@@ -565,7 +566,7 @@ def test_both_ways_of_a_convolution_are_measured(stand_in, monkeypatch):
     case = ops_cases.conv(2, 4, 3, 8, "same", first=True)
     monkeypatch.setattr(convolutions, "cases", lambda: {case.name: case})
     found = convolutions.measured(case.name, 0.0)
-    assert {"im2col", "product_small", "gradients_small"} <= stand_in.launched
+    assert {"im2col", "product_small", "gradients_flat"} <= stand_in.launched
     assert found.keys() == {"forward", "backward"}
     for call in found.values():
         assert call["flops"] == 2 * 2 * 16 * 9 * 3 * 8
@@ -577,7 +578,7 @@ def test_convolutions_are_measured_as_long_as_there_is_time(pretended):
     found = run.convolutions(Budget(100, clock))
     names = list(convolutions.cases())
     assert list(found) == names[:3]
-    assert run.left_out[-6:] == [f"{name}: no time" for name in names[4:]]
+    assert run.left_out[-len(names) + 4 :] == [f"{name}: no time" for name in names[4:]]
 
 
 @pytest.mark.parametrize(

@@ -438,21 +438,23 @@ class Gpu:
             def __init__(self, size):
                 super().__init__(b"?" * size)
 
-            def size(self):
-                return len(self)
-
             @property
             def ptr(self):
                 return self
 
             def copy_from_host_async(self, source, size, stream):
+                assert size <= min(len(self), len(source))
                 stream.push(lambda: self.__setitem__(slice(size), source[:size]))
 
             copy_from_device_async = copy_from_host_async
 
+        def pinned(size):
+            """As much as was asked for, or more: CuPy gives a power of two."""
+            return Memory(2 ** (size - 1).bit_length())
+
         self.Memory = Memory
         self.cuda = SimpleNamespace(
-            Stream=Stream, Event=Event, alloc_pinned_memory=Memory, alloc=Memory
+            Stream=Stream, Event=Event, alloc_pinned_memory=pinned, alloc=Memory
         )
 
     def work(self):

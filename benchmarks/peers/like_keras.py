@@ -71,6 +71,7 @@ class LikeKeras:
 
         class Stopwatch(self.kit.callbacks.Callback):
             def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+                peer._wait()  # minicnn's data are still on their way
                 self.begun = time.perf_counter()
 
             def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -32,6 +32,10 @@ CLASSES = {
 }
 
 
+# So many training steps wake a GPU up.
+WAKING = 64
+
+
 def timed(action: Callable[[], Any]) -> tuple[float, Any]:
     """``(seconds, result)``."""
     begun = time.perf_counter()
@@ -47,7 +51,7 @@ class Worker:
     """
 
     def __init__(self, name: str):
-        self.name = name
+        self.name, self.device = name, "cpu"
 
     def load(self, device: str = "cpu") -> dict[str, Any]:
         """Import the library, for ``"cpu"`` or ``"gpu"``; without a GPU, the latter fails."""
@@ -55,6 +59,7 @@ class Worker:
         module, kind = CLASSES[wanted.family]
         peer_class = getattr(importlib.import_module(module), kind)
         seconds, self.peer = timed(lambda: peer_class(device=device, **wanted.options))
+        self.device = device
         return {"seconds": seconds}
 
     def build(self, model: str, weights: str, batch_size: int | None = None) -> dict[str, Any]:
@@ -83,7 +88,11 @@ class Worker:
         return {"seconds": seconds, "loss": loss}
 
     def epoch(self) -> dict[str, Any]:
-        """Train on all data once. On a GPU, the time begins when the data are there."""
+        """Train on all data once. On a GPU, the time begins when the data are there, and the GPU,
+        which is slow when it has been idle, has been woken up."""
+        if self.device == "gpu":
+            n = WAKING * self.course.batch_size
+            self.peer.fit(self.x[:n], self.y[:n])
         before = _minor_faults()
         seconds, loss = timed(lambda: self.peer.fit(self.x, self.y))
         seconds = getattr(self.peer, "epoch_seconds", None) or seconds

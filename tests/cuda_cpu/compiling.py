@@ -27,7 +27,7 @@ FLAGS = (
 # They report a fault and go on, so that one run shows all.
 SANITIZERS = ("-g1", "-O0", "-fsanitize=address,undefined", "-fsanitize-recover=address")
 
-KERNEL = r'extern "C"\s+__global__\s+void\s+(?:__launch_bounds__\([\d, ]+\)\s+)?(\w+)\s*\('
+KERNEL = r'extern "C"\s+__global__\s+void\s+(?:__launch_bounds__\([\w, ]+\)\s+)?(\w+)\s*\('
 ORDERS = {"forwards": 0, "backwards": 1, "shuffled": 2}
 
 

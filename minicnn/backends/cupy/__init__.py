@@ -163,3 +163,6 @@ from minicnn.backends.cupy.updates import (
     sgd_momentum as sgd_momentum,
     weight_decay as weight_decay,
 )
+
+# predict takes small batches together up to so many samples: it waits for the GPU after each.
+SAMPLES_AT_ONCE = 1024

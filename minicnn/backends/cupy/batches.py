@@ -13,6 +13,9 @@ KERNELS = device.Kernels("batches")
 SHARE = 0.5
 """How much of the free memory a data set may take."""
 
+PIECE = 2**23
+"""So many bytes are brought there at a time: they go through memory that is never given back."""
+
 
 class Resident:
     """Arrays with the samples along their first axis, brought to the GPU once.
@@ -37,7 +40,10 @@ class Resident:
             kept = array.dtype
         else:
             kept = np.dtype(np.int32) if array.dtype.kind in "iu" else self.dtype
-        return device.door().asarray(np.ascontiguousarray(array, kept))
+        there = device.empty(array.shape, kept)
+        for rows in device.slices(len(array), there[:1].nbytes, PIECE):
+            device.door().upload(np.ascontiguousarray(array[rows], kept), there[rows])
+        return there
 
     @staticmethod
     def fits(arrays: list[Any]) -> bool:

@@ -238,7 +238,7 @@ class Staging:
         slot = self.slots[self.turn]
         if slot is not None:
             slot.fetched.synchronize()  # its pinned memory may be written to
-        if slot is None or slot.pinned.size() < size:
+        if slot is None or slot.size < size:
             slot = self.slots[self.turn] = Slot(self.cupy, size)
             slot.moved.record(self.stream)  # the buffer may be memory that the stream still uses
         staged = np.frombuffer(slot.pinned, host.dtype, host.size).reshape(host.shape)
@@ -257,6 +257,7 @@ class Slot:
     been fetched and the latter moved."""
 
     def __init__(self, cupy: Any, size: int):
+        self.size = size  # CuPy rounds pinned memory up to a power of two, but not the buffer
         self.pinned = cupy.cuda.alloc_pinned_memory(size)
         self.buffer = cupy.cuda.alloc(size)
         self.fetched, self.moved = (cupy.cuda.Event(disable_timing=True) for _ in range(2))

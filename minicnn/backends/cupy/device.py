@@ -224,8 +224,11 @@ def down_columns(rows: int, columns: int) -> tuple[tuple[int, int], tuple[int, i
 
 
 def merging(slabs: int, columns: int) -> tuple[tuple[int], tuple[int, int]]:
-    """How what the slabs leave is summed, (slabs, columns) -> (columns,): ``(grid, block)``."""
-    across = min(8, power_of_two(columns))
+    """How what the slabs leave is summed, (slabs, columns) -> (columns,): ``(grid, block)``.
+
+    Many slabs are summed by many threads a column; few, by a few, for more columns.
+    """
+    across = min(8 if slabs > 32 else 32, power_of_two(columns))
     return (-(-columns // across),), (across, min(BLOCK // across, power_of_two(slabs)))
 
 

@@ -19,6 +19,7 @@
 // multiple of 4. For y and dx V stands for both.
 
 const int DEPTH = 8;
+const int FOUR_OR_TWO = sizeof(real) == 4 ? 4 : 2, TWELVE_OR_EIGHT = sizeof(real) == 4 ? 12 : 8;
 
 template <int M, int F>
 struct Tiles {  // two of each: one is filled while the other is read. 4 more keep banks apart
@@ -348,7 +349,7 @@ extern "C" __global__ void __launch_bounds__(64, 4) product_small(
     product_of(tiles, places, IMAGES, W, b, y, windows, f, exchanged, relu, packed_c, packed_f);
 }
 
-extern "C" __global__ void __launch_bounds__(128, 2) gradients_large(
+extern "C" __global__ void __launch_bounds__(128, FOUR_OR_TWO) gradients_large(
     const real* __restrict__ x, const real* __restrict__ dy, double* __restrict__ partial,
     real* __restrict__ dW, real* __restrict__ db, int windows, int f, int packed_c, int packed_f,
     GEOMETRY) {
@@ -361,5 +362,14 @@ extern "C" __global__ void __launch_bounds__(64, 4) gradients_small(
     real* __restrict__ dW, real* __restrict__ db, int windows, int f, int packed_c, int packed_f,
     GEOMETRY) {
     __shared__ Tiles<64, 32> tiles;
+    gradient_of(tiles, IMAGES, dy, partial, dW, db, windows, f, packed_c, packed_f);
+}
+
+// For up to 32 rows, as the first layer of a network has: 9 taps of 1 or 3 channels.
+extern "C" __global__ void __launch_bounds__(32, TWELVE_OR_EIGHT) gradients_flat(
+    const real* __restrict__ x, const real* __restrict__ dy, double* __restrict__ partial,
+    real* __restrict__ dW, real* __restrict__ db, int windows, int f, int packed_c, int packed_f,
+    GEOMETRY) {
+    __shared__ Tiles<32, 32> tiles;
     gradient_of(tiles, IMAGES, dy, partial, dW, db, windows, f, packed_c, packed_f);
 }

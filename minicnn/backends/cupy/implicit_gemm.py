@@ -2,7 +2,8 @@
 
 im2col writes every pixel once for each tap of the kernel, and cuBLAS reads it again. Here a block
 of threads fetches what it needs of the images itself. It multiplies more slowly than cuBLAS, so
-that it gains where there are few filters, and little to multiply for every number fetched.
+that it gains where there are few filters, and little to multiply for every number fetched; and
+only if the result is large enough to occupy the GPU, since the sums of y and dx are not divided.
 """
 
 from __future__ import annotations
@@ -19,11 +20,17 @@ FILTERS = 128
 """Up to so many filters, convolutions are computed here. By the bytes and the multiplications that
 either way takes; on a GPU it has not been measured yet."""
 
-SIZES = {"large": (128, 64), "small": (64, 32)}
+RESULTS = 2**18
+"""So many numbers y must have; fewer are too few blocks, of which each has long sums. Estimated."""
+
+SIZES = {"large": (128, 64), "small": (64, 32), "flat": (32, 32)}
 """The tiles of the result that a block makes, in rows and columns; a thread for each row."""
 
 MANY = 512
 """So many blocks occupy a GPU; with fewer, tiles are small, or sums are divided."""
+
+TIMES = {"large": 1, "small": 2, "flat": 3}
+"""How many times so many fit where tiles are smaller."""
 
 SLAB = 128
 """So many windows at least are summed before a sum is divided."""
@@ -35,7 +42,7 @@ def is_better(windows: Windows, images: int, filters: int, groups: int) -> bool:
     (oh, ow), (h, w) = windows.count, windows.image
     fits = images * max(oh * ow, h * w) < device.INT_LIMIT
     return (
-        groups == 1 and filters <= FILTERS and fits
+        groups == 1 and filters <= FILTERS and images * oh * ow * filters >= RESULTS and fits
         and not are_pixels(windows) and not device.door().tf32
     )  # fmt: skip
 
@@ -85,7 +92,9 @@ def gradients(
     # A function of the shapes alone, so that the order of the sums is the same on every GPU.
     most = max(1, count // SLAB)
     size, (tiles, across) = _tiles(inner + 1, f, most)
-    slabs = max(1, min(MANY // max(1, tiles * across), most))
+    if inner < SIZES["flat"][0]:
+        size, (tiles, across) = "flat", (1, -(-f // SIZES["flat"][1]))
+    slabs = max(1, min(TIMES[size] * MANY // max(1, tiles * across), most))
     shape = *windows.kernel_size, c, f
     dW = device.empty(shape, x.dtype) if out[0] is None else out[0]
     db = device.empty(f, x.dtype) if out[1] is None else out[1]

@@ -231,20 +231,22 @@ class Recording:
         # None: the host does not know what stands in the cells.
         self.counts_there, self.rate_there = None, None
         self.cells = door.empty(len(counts), np.uint64)
+        counted = [Count(self.cells[i : i + 1]) for i in range(len(counts))]
         self.rate = door.empty((), dtype)
+        self.moves_there = door.asarray(np.zeros(len(counts), np.uint64))
         # Once beforehand, by 0: the first launch of a kernel loads it; a recording should not.
-        self._move_on(dtype, [0] * len(counts))
+        self._move_on(dtype)
         # Kept, so that no array that the step uses is freed when somebody replaces it.
         self.attributes = attributes = changing.attributes()
         replaced = None
         with door.allocating_from(memory):
             try:
                 door.begin_capture()
-                changing.counts = [Count(self.cells[i : i + 1]) for i in range(len(counts))]
+                changing.counts = counted
                 changing.optimizer.rate_cell = self.rate
                 step(*self.inputs)
                 self.moves = [count.ahead for count in changing.counts]
-                self._move_on(dtype, self.moves)
+                self._move_on(dtype)
                 self.graph = door.end_capture()
             except BaseException:
                 door.abandon_capture()
@@ -254,11 +256,11 @@ class Recording:
                 replaced = changing.put_back(attributes)
         if replaced:
             raise RuntimeError(f"it replaces {replaced} instead of changing it in place")
+        door.upload(np.array(self.moves, np.uint64), self.moves_there)
 
-    def _move_on(self, dtype: np.dtype, moves: list[int]) -> None:
-        for i, move in enumerate(moves):
-            cell = self.cells[i : i + 1]
-            KERNELS.launch("move_on", dtype, (1,), (1,), cell, np.uint64(move))
+    def _move_on(self, dtype: np.dtype) -> None:
+        n = self.cells.size
+        KERNELS.each("move_on", dtype, n, self.cells, self.moves_there, n)
 
     def replay(self, batch: Batch, changing: Changing) -> None:
         """The step, with another batch of the same shapes."""
