@@ -120,6 +120,17 @@ CASES = {
     "rescaling channels": Case(
         lambda k: k.layers.Rescaling([1.0, 2.0, 3.0, 4.0], offset=[0.1, 0.2, 0.3, 0.4]), IMAGE
     ),
+    "normalization": Case(
+        lambda k: k.layers.Normalization(mean=[0.1, -0.2, 0.3, 0], variance=[1.5, 4, 1, 2.25]),
+        IMAGE,
+    ),
+    "normalization inverted": Case(
+        lambda k: k.layers.Normalization(axis=None, mean=3.0, variance=0.5, invert=True), IMAGE
+    ),
+    "normalization axes": Case(
+        lambda k: k.layers.Normalization((-1, 2), mean=[1, 2, 3, 4.0], variance=[4, 3, 2, 1.0]),
+        IMAGE,
+    ),
     "add": Case(lambda k: k.layers.Add(), [IMAGE, IMAGE, IMAGE]),
     "add broadcast": Case(lambda k: k.layers.Add(), [(3, 1, 6, 4), (3, 7, 1, 4), (3, 4)]),
     "subtract": Case(lambda k: k.layers.Subtract(), [IMAGE, (3, 1, 1, 4)]),

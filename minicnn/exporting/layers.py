@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import layers
+from minicnn.backend import epsilon
 from minicnn.exporting.activations import activate
 from minicnn.exporting.builder import Builder, Value
 from minicnn.shapes import padding_for, same_padding, span, transposed_output_size
@@ -230,6 +231,15 @@ def _rescaling(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
     return replace(x, name=b.op("Add", scaled, b.constant(layer.offset)))
 
 
+def _normalization(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
+    x = b.nhwc(x)
+    mean = b.constant(layer.mean)
+    deviation = b.constant(np.maximum(np.sqrt(layer.variance), epsilon()))
+    if layer.invert:
+        return replace(x, name=b.op("Add", b.op("Mul", x.name, deviation), mean))
+    return replace(x, name=b.op("Div", b.op("Sub", x.name, mean), deviation))
+
+
 def _same(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
     return x
 
@@ -336,6 +346,7 @@ _TABLE: dict[type, Callable[..., Value]] = {
     layers.Maximum: _elementwise("Max"),
     layers.Minimum: _elementwise("Min"),
     layers.Multiply: _elementwise("Mul"),
+    layers.Normalization: _normalization,
     layers.PReLU: _prelu,
     layers.ReLU: _activation,
     layers.Rescaling: _rescaling,

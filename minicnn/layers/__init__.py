@@ -47,7 +47,7 @@ from minicnn.layers.regularization import (
     GaussianNoise,
     SpatialDropout2D,
 )
-from minicnn.layers.rescaling import Rescaling
+from minicnn.layers.rescaling import Normalization, Rescaling
 from minicnn.layers.reshaping import (
     Cropping2D,
     Flatten,
@@ -99,6 +99,7 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
     "PReLU",
     "ReLU",
     "Rescaling",
@@ -139,7 +140,6 @@ _INSTEAD = {
     ),
     "CenterCrop": "use Cropping2D, or slice the arrays",
     "Lambda": "use Rescaling for scale * x + offset, or write a Layer with forward and backward",
-    "Normalization": "use Rescaling(1 / std, -mean / std), with x.mean and x.std of your data",
     "Resizing": "use UpSampling2D, or resize pictures with minicnn.utils.load_img(target_size=...)",
 }
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from minicnn import constraints, initializers, regularizers
 from minicnn.layers.base import Layer
-from minicnn.layers.checks import axis_number, axis_of, check_size
+from minicnn.layers.checks import axes_of, axis_number, axis_of, check_size
 from minicnn.validation import number
 from minicnn.variables import Variable
 
 
-class Normalization(Layer):
+class Normalizing(Layer):
     """y = gamma x^ + beta, with x^ = (x - mean) / sqrt(variance + epsilon).
 
     Args:
@@ -93,7 +93,7 @@ class Normalization(Layer):
             self.beta.add_gradient(dbeta.reshape(self.beta.shape))
 
 
-class BatchNormalization(Normalization):
+class BatchNormalization(Normalizing):
     """y = gamma x^ + beta, where each channel of the batch gets mean 0 and variance 1.
 
     While training, mean and variance are those of the batch (the variance the population's), and
@@ -193,7 +193,7 @@ class BatchNormalization(Normalization):
         return dx
 
 
-class LayerNormalization(Normalization):
+class LayerNormalization(Normalizing):
     """y = gamma x^ + beta, where each sample gets mean 0 and variance 1 along some axes.
 
     The batch plays no part in it: training and prediction are the same. gamma and beta have the
@@ -238,13 +238,7 @@ class LayerNormalization(Normalization):
         Raises:
             ValueError: if the input has no such axis, or one is named twice.
         """
-        axes = tuple(sorted(axis_of(self, input_shape, axis) for axis in self.axis))
-        if len(set(axes)) < len(axes):
-            raise ValueError(
-                f"axis of layer {self.name!r} (LayerNormalization): {self.axis} names an axis "
-                f"twice, for an input of shape {input_shape}"
-            )
-        return axes
+        return axes_of(self, input_shape, self.axis)
 
     def check_input_shape(self, input_shape: Any) -> None:
         super().check_input_shape(input_shape)

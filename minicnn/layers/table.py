@@ -34,6 +34,7 @@ LAYERS: dict[str, type[layers.Layer]] = {
         layers.Maximum,
         layers.Minimum,
         layers.Multiply,
+        layers.Normalization,
         layers.PReLU,
         layers.ReLU,
         layers.Rescaling,
