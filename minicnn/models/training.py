@@ -13,6 +13,7 @@ import numpy as np
 from minicnn import optimizers
 from minicnn.callbacks import CallbackList, History
 from minicnn.layers.table import LAYERS
+from minicnn.metrics import Metric
 from minicnn.models.batches import Batches, make_batches, split_validation, validation_parts
 from minicnn.models.objective import Objective
 from minicnn.random import SeedGenerator
@@ -386,6 +387,13 @@ class Trainer:
     def metrics_names(self) -> list[str]:
         """The names of what ``evaluate`` returns, in its order; known after the first batch."""
         return [] if self._objective is None else list(self._objective.results())
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """What keeps the figures that ``evaluate`` returns, in its order: the running mean of the
+        loss, those of several outputs' losses, the compiled metrics. Empty before the first batch.
+        """
+        return [] if self._objective is None else self._objective.trackers()
 
     def reset_metrics(self) -> None:
         """Start the running means of loss and metrics anew."""
