@@ -131,6 +131,14 @@ CASES = {
         lambda k: k.layers.Normalization((-1, 2), mean=[1, 2, 3, 4.0], variance=[4, 3, 2, 1.0]),
         IMAGE,
     ),
+    "unit norm": Case(lambda k: k.layers.UnitNormalization(), IMAGE),
+    "unit norm axes": Case(lambda k: k.layers.UnitNormalization(axis=[1, 3]), IMAGE),
+    "identity": Case(lambda k: k.layers.Identity(), IMAGE),
+    "permute": Case(lambda k: k.layers.Permute((3, 1, 2)), IMAGE),
+    "repeat vector": Case(lambda k: k.layers.RepeatVector(3), (4, 5)),
+    "activity regularization": Case(
+        lambda k: k.layers.ActivityRegularization(l1=0.01, l2=0.02), IMAGE
+    ),
     "add": Case(lambda k: k.layers.Add(), [IMAGE, IMAGE, IMAGE]),
     "add broadcast": Case(lambda k: k.layers.Add(), [(3, 1, 6, 4), (3, 7, 1, 4), (3, 4)]),
     "subtract": Case(lambda k: k.layers.Subtract(), [IMAGE, (3, 1, 1, 4)]),
@@ -149,5 +157,10 @@ RANDOM_CASES = {
     "dropout": Case(lambda k: k.layers.Dropout(0.4, seed=1), IMAGE),
     "dropout shared": Case(lambda k: k.layers.Dropout(0.4, (None, 1, 6, None), seed=1), IMAGE),
     "spatial dropout": Case(lambda k: k.layers.SpatialDropout2D(0.4, seed=1), IMAGE),
+    "alpha dropout": Case(lambda k: k.layers.AlphaDropout(0.4, seed=1), IMAGE),
+    "alpha dropout shared": Case(
+        lambda k: k.layers.AlphaDropout(0.4, (None, 1, 6, None), seed=1), IMAGE
+    ),
+    "gaussian dropout": Case(lambda k: k.layers.GaussianDropout(0.4, seed=1), IMAGE),
     "gaussian noise": Case(lambda k: k.layers.GaussianNoise(0.3, seed=1), IMAGE),
 }

@@ -58,7 +58,7 @@ def random_inputs(shapes, rng, batch=None):
 ALL = {**CASES, **RANDOM_CASES}
 NEED_SIZES = {
     "flatten", "reshape", "batch norm axis", "layer norm axes", "layer norm inner axis", "prelu",
-    "dropout shared", "normalization axes",
+    "dropout shared", "alpha dropout shared", "normalization axes",
 }  # fmt: skip
 IMAGES = [name for name, case in ALL.items() if all(len(shape) == 4 for shape in case.shapes)]
 
