@@ -206,6 +206,10 @@ CHOICES = {
         "binary_crossentropy",
         [metrics.Precision(name="precision"), metrics.AUC(name="auc"), "binary_accuracy"],
     ),
+    "scores": lambda: (
+        "mse",
+        [metrics.F1Score("macro"), metrics.OneHotMeanIoU(3, name="iou"), metrics.R2Score()],
+    ),
 }
 
 
