@@ -168,6 +168,12 @@ def test_where_keras_has_it():
         ({"label_mode": "binary"}, ValueError, r"label_mode: .*two classes.*\['cats'"),
         ({"labels": "given"}, TypeError, "labels: .*got 'given'"),
         ({"labels": [1, 2]}, ValueError, "labels: .*10 pictures in .*, got 2"),
+        ({"labels": [0.5] * 10}, TypeError, r"labels: .*got \[0.5, "),
+        (
+            {"labels": [0, 5] * 5, "label_mode": "categorical"},
+            ValueError,
+            r"labels: .*from 0 to 1 .*got \[0, 5\]",
+        ),
         ({"labels": None, "class_names": ["cats"]}, ValueError, "class_names: .*labels=None"),
         ({"class_names": ["cows"]}, ValueError, r"class_names: .*\['cats', .*got \['cows'\]"),
         ({"color_mode": "bgr"}, ValueError, "color_mode: .*got 'bgr'"),

@@ -91,6 +91,7 @@ def test_adapting_again_starts_anew(x):
 
 def test_before_the_adaptation_nothing_changes(x):
     layer = layers.Normalization()
+    assert layer.mean is layer.variance is None
     np.testing.assert_array_equal(layer(x), x)
     assert [(w.name, w.shape, w.dtype) for w in layer.non_trainable_weights] == [
         ("mean", (3,), np.float32),
@@ -147,6 +148,7 @@ def test_a_model_trains_behind_it_and_is_saved_with_it(rng, tmp_path):
             r"axis of layer 'a' \(Normalization\): \(1, -1\) names an axis twice",
         ),
         (lambda: layers.Normalization().adapt(7), TypeError, "data: .*got int"),
+        (lambda: layers.Normalization().adapt(np.array([["a"]])), TypeError, "data: .*got .*<U1"),
         (
             lambda: layers.Normalization().adapt([[1.0, 2.0]]),
             TypeError,

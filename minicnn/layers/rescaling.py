@@ -128,14 +128,14 @@ class Normalization(Layer):
         return getattr(self, f"input_{name}" if name in ("mean", "variance") else name)
 
     @property
-    def mean(self) -> np.ndarray:
-        """The mean in use, as an array that broadcasts against an input."""
-        return self.ops.to_numpy(self._statistics(self._built_for)[0])
+    def mean(self) -> np.ndarray | None:
+        """The mean in use, so that it broadcasts against an input; ``None`` before any is known."""
+        return self.ops.to_numpy(self._statistics(self._built_for)[0]) if self.built else None
 
     @property
-    def variance(self) -> np.ndarray:
-        """The variance in use, as an array that broadcasts against an input."""
-        return self.ops.to_numpy(self._statistics(self._built_for)[1])
+    def variance(self) -> np.ndarray | None:
+        """The variance in use, in the same form."""
+        return self.ops.to_numpy(self._statistics(self._built_for)[1]) if self.built else None
 
     def check_input_shape(self, input_shape: Any) -> None:
         axes = axes_of(self, input_shape, self.axis)
@@ -152,6 +152,7 @@ class Normalization(Layer):
             # Keras has it in its files; neither library counts anything in it.
             self.count = self.add_weight((), "zeros", "count", trainable=False, dtype="int32")
             return
+        self._given = []
         for name, value in (("mean", self.input_mean), ("variance", self.input_variance)):
             try:
                 whole = np.broadcast_to(value, self._sizes)
@@ -171,7 +172,7 @@ class Normalization(Layer):
                 counts: a list, a ``Dataset``, a ``PyDataset``, a generator. It must end.
 
         Raises:
-            TypeError: if it is neither.
+            TypeError: if it is neither, or does not hold numbers.
             ValueError: if there is nothing in it, a batch has another shape, or the layer was told
                 its mean and variance.
 
@@ -188,6 +189,8 @@ class Normalization(Layer):
             )
         count, mean, variance = 0, 0.0, 0.0
         for x in _batches(data, self.axis):
+            if x.dtype.kind not in "buif":
+                raise TypeError(f"data: expected numbers, got an array of {x.dtype}")
             self.ensure_built(x.shape)
             axes = axes_of(self, x.shape, self.axis)
             others = tuple(axis for axis in range(x.ndim) if axis not in axes)
@@ -213,9 +216,8 @@ class Normalization(Layer):
 
     def _statistics(self, shape: Any) -> list[Any]:
         """Mean and variance, so that they broadcast against an input of this shape."""
-        axes = iter(axes_of(self, shape, self.axis))
         sizes = [1] * len(shape)
-        for axis, size in zip(axes, self._sizes, strict=True):
+        for axis, size in zip(axes_of(self, shape, self.axis), self._sizes, strict=True):
             sizes[axis] = size
         return [
             part.reshape(sizes)

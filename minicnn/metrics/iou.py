@@ -49,7 +49,8 @@ class IoU(Metric):
         self.num_classes = positive_int(num_classes, "num_classes")
         self.target_class_ids = list(target_class_ids)
         if not self.target_class_ids or not all(
-            isinstance(one, int) and 0 <= one < num_classes for one in self.target_class_ids
+            isinstance(one, (int, np.integer)) and 0 <= one < num_classes
+            for one in self.target_class_ids
         ):
             raise ValueError(
                 f"target_class_ids: expected classes from 0 to {num_classes - 1}, got "

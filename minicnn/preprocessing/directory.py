@@ -185,6 +185,8 @@ def _index(
             f"labels: expected one for each of the {len(paths)} pictures in "
             f"{os.fspath(directory)}, got {len(labels)}"
         )
+    if not all(isinstance(label, (int, np.integer)) for label in labels):
+        raise TypeError(f"labels: expected ints, got {labels!r}")
     return paths, np.array(labels, np.int32), [str(label) for label in sorted(set(labels))]
 
 
@@ -201,5 +203,10 @@ def _pictures(folder: Path, follow_links: bool) -> list[str]:
 
 def _encoded(numbers: np.ndarray, label_mode: str, classes: int) -> np.ndarray:
     if label_mode == "categorical":
+        if np.any((numbers < 0) | (numbers >= classes)):
+            raise ValueError(
+                f"labels: expected numbers from 0 to {classes - 1} for {classes} classes, got "
+                f"{sorted(set(numbers.tolist()))}"
+            )
         return np.eye(classes, dtype=np.float32)[numbers]
     return numbers if label_mode == "int" else numbers.astype(np.float32)[:, np.newaxis]
