@@ -77,12 +77,12 @@ def test_labels(folder, options, expected):
 
 
 def test_pictures_alone(folder):
-    (x,) = read(folder, label_mode=None)
-    assert x.shape == (9, 8, 5, 3)
-    (again,) = read(folder, labels=None)
-    assert len(again) == 10  # all that is below
-    np.testing.assert_array_equal(again[1:], x)
-    assert read(folder, label_mode=None).class_names is None
+    dataset = read(folder, labels=None)
+    assert dataset.class_names is None
+    assert dataset.file_paths == [str(folder / name) for name in (".trash/j.png", *IN_ORDER)]
+    (x,) = dataset
+    assert x.shape == (10, 8, 5, 3)
+    np.testing.assert_array_equal(next(iter(read(folder, label_mode=None))), x)
 
 
 @pytest.mark.parametrize(("color_mode", "channels"), [("rgb", 3), ("rgba", 4), ("grayscale", 1)])
@@ -182,6 +182,7 @@ def test_where_keras_has_it():
         ({"interpolation": "gaussian"}, ValueError, "interpolation: .*got 'gaussian'"),
         ({"pad_to_aspect_ratio": True}, ValueError, "pad_to_aspect_ratio: .*got True"),
         ({"data_format": "channels_first"}, ValueError, "data_format: .*got 'channels_first'"),
+        ({"validation_split": 0, "subset": "both"}, ValueError, "split, subset: .*None and 'both'"),
         ({"subset": "training"}, ValueError, "validation_split, subset: .*None and 'training'"),
         ({"validation_split": 0.2}, ValueError, "validation_split, subset: .*0.2 and None"),
         ({"validation_split": 0.2, "subset": "test"}, ValueError, "subset: .*got 'test'"),

@@ -55,9 +55,9 @@ def image_dataset_from_directory(
         directory: the folder. Pictures are ``.bmp``, ``.gif`` (the first of its frames), ``.jpeg``,
             ``.jpg`` and ``.png`` files, in folders within folders, too; others are left out.
         labels: ``"inferred"``: the folders, in alphabetical order, are the classes; or a label for
-            each file, in alphabetical order; or ``None``: pictures alone.
+            each file, in alphabetical order; or ``None``: pictures alone, wherever they lie.
         label_mode: ``"int"``: (n,) int32; ``"categorical"``: one-hot (n, classes) float32;
-            ``"binary"``: (n, 1) float32, for two classes; ``None``: pictures alone.
+            ``"binary"``: (n, 1) float32, for two classes; ``None``: as ``labels=None``.
         class_names: the folders that are wanted, in the order of the classes.
         color_mode: ``"rgb"``, ``"rgba"`` or ``"grayscale"``.
         batch_size: pictures a batch; ``None`` for single ones.
@@ -91,6 +91,7 @@ def image_dataset_from_directory(
     choice(data_format, "data_format", (None, "channels_last"))
     choice(format, "format", ("tf", "grain"))
     size = pair(image_size, "image_size")
+    validation_split = validation_split or None
     if (validation_split is None) != (subset is None):
         raise ValueError(
             f"validation_split, subset: expected both or neither, got {validation_split!r} and "
@@ -103,9 +104,8 @@ def image_dataset_from_directory(
                              "the same pictures could be in both subsets")  # fmt: skip
     seed = random.fresh_seed() % 2**32 if seed is None else seed
 
+    labels = None if label_mode is None else labels
     paths, numbers, names = _index(Path(directory), labels, class_names, follow_links)
-    if label_mode is None:
-        numbers = names = None
     if label_mode == "binary" and names is not None and len(names) != 2:
         raise ValueError(f"label_mode: 'binary' needs two classes, got {names}")
     if verbose:
