@@ -43,9 +43,23 @@ class ByClass(metrics.Metric):
         return np.max(self.seen) / np.sum(self.seen)
 
 
-def network(floor_metrics, **options):
+class Seen(metrics.Metric):
+    """What is reported is the weight itself."""
+
+    def __init__(self, name="seen", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.count = self.add_weight(name="count", dtype="int32")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.count.assign_add(len(y_pred))
+
+    def result(self):
+        return self.count
+
+
+def network(metrics, loss="sparse_categorical_crossentropy", **options):
     model = minicnn.Sequential([layers.Input((4,)), layers.Dense(3, activation="softmax")])
-    model.compile("sgd", "sparse_categorical_crossentropy", metrics=floor_metrics, **options)
+    model.compile("sgd", loss, metrics=metrics, **options)
     return model
 
 
@@ -134,13 +148,22 @@ def test_shapes_must_agree():
 @pytest.mark.usefixtures("floor")
 def test_in_a_training(data):
     x, y = data
-    model = network([SmoothedRate(0.4), ByClass(3, name="by_class")])
-    history = model.fit(x, y, 5, epochs=2, verbose=0, validation_data=(x, y)).history
+    counts = metrics.FalseNegatives(thresholds=[0.0, 1.0], name="counts")  # a total, too
+    own = [SmoothedRate(0.4), ByClass(3, name="by_class"), Seen()]
+    model = network([*own, counts], "categorical_crossentropy")
+    y = np.eye(3, dtype=np.float32)[y]
+    history = model.fit(x, y, 5, epochs=2, verbose=0, validation_data=(x[:7], y[:7])).history
+    assert history["seen"] == [18, 18]
+    assert history["val_seen"] == [7, 7]
+    assert [one.tolist() for one in history["counts"]] == [[0, 18]] * 2
+    assert [one.tolist() for one in history["val_counts"]] == [[0, 7]] * 2
+    x, y = x[:7], y[:7]
     p = model.predict(x, verbose=0)
     assert abs(history["val_smoothed_rate"][-1] - (p.max(axis=-1) > 0.4).mean()) < 1e-5
-    assert abs(history["val_by_class"][-1] - p.sum(axis=0).max() / 18) < 1e-5
+    assert abs(history["val_by_class"][-1] - p.sum(axis=0).max() / 7) < 1e-5
     found = model.evaluate(x, y, verbose=0, return_dict=True)
     assert found["smoothed_rate"] == history["val_smoothed_rate"][-1]
+    assert found["counts"].tolist() == model.evaluate(x, y, verbose=0)[-1].tolist() == [0, 7]
 
 
 def test_metrics_of_a_model(data):

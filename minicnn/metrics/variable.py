@@ -72,8 +72,12 @@ class MetricVariable(NDArrayOperatorsMixin):
         is_elsewhere = isinstance(value, (np.ndarray, list, tuple))
         return floor_of(self.value).asarray(value) if is_elsewhere else value
 
+    def copy(self) -> Any:
+        """What it holds now, as an array of its own."""
+        return self.value.copy()
+
     def numpy(self) -> np.ndarray:
-        """A copy as a NumPy array."""
+        """The same as a NumPy array."""
         return np.array(floor_of(self.value).to_numpy(self.value))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

@@ -222,10 +222,18 @@ class Scores:
     def results(self) -> list[tuple[str, Any]]:
         """Name and value of each, in order; names begin with the output's if there are several."""
         return [
-            (f"{name}_{metric.name}" if len(self.names) > 1 else metric.name, metric.result())
+            (
+                f"{name}_{metric.name}" if len(self.names) > 1 else metric.name,
+                _as_it_is_now(metric.result()),
+            )
             for name, metrics in zip(self.names, self.metrics, strict=False)
             for metric in metrics
         ]
+
+
+def _as_it_is_now(result: Any) -> Any:
+    """A result that may be a running total itself, which goes on, or is filled with 0."""
+    return result.copy() if hasattr(result, "copy") else result
 
 
 def _go_on_from(metric: Metric, totals: dict[str, Any]) -> None:

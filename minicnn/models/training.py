@@ -12,6 +12,7 @@ import numpy as np
 
 from minicnn import optimizers
 from minicnn.callbacks import CallbackList, History
+from minicnn.callbacks.base import as_floats
 from minicnn.layers.table import LAYERS
 from minicnn.metrics import Metric
 from minicnn.models.batches import Batches, make_batches, split_validation, validation_parts
@@ -404,7 +405,8 @@ class Trainer:
         return dict(sorted(self.objective.results().items()))
 
     def _report(self, logs: dict[str, Any], return_dict: bool) -> Any:
+        logs = as_floats(logs)
         if return_dict:
-            return {name: float(value) for name, value in logs.items()}
-        values = [float(logs[name]) for name in self.metrics_names]
+            return logs
+        values = [logs[name] for name in self.metrics_names]
         return values if len(values) > 1 else values[0]
