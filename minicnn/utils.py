@@ -18,6 +18,7 @@ from minicnn.custom_objects import (
     register_keras_serializable,
 )
 from minicnn.data.pydataset import PyDataset
+from minicnn.preprocessing.directory import image_dataset_from_directory
 from minicnn.preprocessing.image import array_to_img, img_to_array, load_img, save_img
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "get_custom_objects",
     "get_registered_name",
     "get_registered_object",
+    "image_dataset_from_directory",
     "img_to_array",
     "load_img",
     "normalize",

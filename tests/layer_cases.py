@@ -120,6 +120,25 @@ CASES = {
     "rescaling channels": Case(
         lambda k: k.layers.Rescaling([1.0, 2.0, 3.0, 4.0], offset=[0.1, 0.2, 0.3, 0.4]), IMAGE
     ),
+    "normalization": Case(
+        lambda k: k.layers.Normalization(mean=[0.1, -0.2, 0.3, 0], variance=[1.5, 4, 1, 2.25]),
+        IMAGE,
+    ),
+    "normalization inverted": Case(
+        lambda k: k.layers.Normalization(axis=None, mean=3.0, variance=0.5, invert=True), IMAGE
+    ),
+    "normalization axes": Case(
+        lambda k: k.layers.Normalization((-1, 2), mean=[1, 2, 3, 4.0], variance=[4, 3, 2, 1.0]),
+        IMAGE,
+    ),
+    "unit norm": Case(lambda k: k.layers.UnitNormalization(), IMAGE),
+    "unit norm axes": Case(lambda k: k.layers.UnitNormalization(axis=[1, 3]), IMAGE),
+    "identity": Case(lambda k: k.layers.Identity(), IMAGE),
+    "permute": Case(lambda k: k.layers.Permute((3, 1, 2)), IMAGE),
+    "repeat vector": Case(lambda k: k.layers.RepeatVector(3), (4, 5)),
+    "activity regularization": Case(
+        lambda k: k.layers.ActivityRegularization(l1=0.01, l2=0.02), IMAGE
+    ),
     "add": Case(lambda k: k.layers.Add(), [IMAGE, IMAGE, IMAGE]),
     "add broadcast": Case(lambda k: k.layers.Add(), [(3, 1, 6, 4), (3, 7, 1, 4), (3, 4)]),
     "subtract": Case(lambda k: k.layers.Subtract(), [IMAGE, (3, 1, 1, 4)]),
@@ -138,5 +157,10 @@ RANDOM_CASES = {
     "dropout": Case(lambda k: k.layers.Dropout(0.4, seed=1), IMAGE),
     "dropout shared": Case(lambda k: k.layers.Dropout(0.4, (None, 1, 6, None), seed=1), IMAGE),
     "spatial dropout": Case(lambda k: k.layers.SpatialDropout2D(0.4, seed=1), IMAGE),
+    "alpha dropout": Case(lambda k: k.layers.AlphaDropout(0.4, seed=1), IMAGE),
+    "alpha dropout shared": Case(
+        lambda k: k.layers.AlphaDropout(0.4, (None, 1, 6, None), seed=1), IMAGE
+    ),
+    "gaussian dropout": Case(lambda k: k.layers.GaussianDropout(0.4, seed=1), IMAGE),
     "gaussian noise": Case(lambda k: k.layers.GaussianNoise(0.3, seed=1), IMAGE),
 }

@@ -255,6 +255,12 @@ def test_reduce_lr_on_plateau_tells_and_notes_the_rate(capsys):
     ]
 
 
+def test_the_old_name_of_min_delta_is_ignored_with_a_warning():
+    with pytest.warns(UserWarning, match="epsilon of ReduceLROnPlateau: 0.01 .* min_delta"):
+        callback = cb.ReduceLROnPlateau("loss", epsilon=0.01)
+    assert callback.min_delta == cb.ReduceLROnPlateau("loss").min_delta == 1e-4
+
+
 @pytest.mark.parametrize(
     "schedule",
     [lambda epoch, lr: lr / 2, lambda epoch: 0.5**epoch / 4, lambda *place: place[1] / 2],

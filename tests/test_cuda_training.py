@@ -164,6 +164,39 @@ def test_a_metric_that_is_kept_in_python(monkeypatch):
     assert np.abs(np.subtract(histories[0]["largest"], histories[1]["largest"])).max() < 1e-4
 
 
+def test_a_metric_with_weights_is_recorded(monkeypatch):
+    class Rate(metrics.Metric):
+        def __init__(self, name="rate", **kwargs):
+            super().__init__(name=name, **kwargs)
+            self.total = self.add_weight(name="total", initializer="zeros")
+            self.count = self.add_weight(name="count", initializer="zeros")
+            self.largest = self.add_weight(shape=(3,), name="largest")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.total.assign_add((y_pred > 0.34).sum())
+            self.count.assign_add(len(y_pred))
+            self.largest.assign(np.maximum(self.largest, y_pred.max(axis=0)))
+
+        def result(self):
+            return self.total / (self.count + 1e-7) + self.largest.value.sum()
+
+    histories = []
+    monkeypatch.setattr(backend, "_current", textbook)
+    made_elsewhere = Rate()  # a metric may be older than the model's floor
+    for floor, metric in ((cupy, made_elsewhere), (textbook, Rate())):
+        network = model("sgd", monkeypatch, floor, metrics=[metric])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            histories.append(trained(network, validation_split=0.2)[1])
+        if floor is cupy:
+            assert network._recorder.recordings
+            assert not isinstance(metric.totals["total"], np.ndarray)
+            metric.largest.assign(np.array([1, 2, 3]))  # from the host
+            assert metric.largest.numpy().tolist() == [1, 2, 3]
+    for key in ("rate", "val_rate"):
+        assert np.abs(np.subtract(histories[0][key], histories[1][key])).max() < 1e-4
+
+
 CHOICES = {
     "one-hot": lambda: ("categorical_crossentropy", ["accuracy", "categorical_crossentropy"]),
     "smoothed": lambda: (losses.CategoricalCrossentropy(label_smoothing=0.1), ["accuracy"]),
@@ -172,6 +205,10 @@ CHOICES = {
     "confusion": lambda: (
         "binary_crossentropy",
         [metrics.Precision(name="precision"), metrics.AUC(name="auc"), "binary_accuracy"],
+    ),
+    "scores": lambda: (
+        "mse",
+        [metrics.F1Score("macro"), metrics.OneHotMeanIoU(3, name="iou"), metrics.R2Score()],
     ),
 }
 

@@ -58,7 +58,7 @@ def random_inputs(shapes, rng, batch=None):
 ALL = {**CASES, **RANDOM_CASES}
 NEED_SIZES = {
     "flatten", "reshape", "batch norm axis", "layer norm axes", "layer norm inner axis", "prelu",
-    "dropout shared",
+    "dropout shared", "alpha dropout shared", "normalization axes",
 }  # fmt: skip
 IMAGES = [name for name, case in ALL.items() if all(len(shape) == 4 for shape in case.shapes)]
 
@@ -323,3 +323,11 @@ def test_the_package_is_asked_for(monkeypatch, tmp_path):
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(ImportError, match="pip install"):
         Sequential([Input((3,)), layers.Dense(2)]).export(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("invert", [False, True])
+def test_what_a_normalization_learned(invert, rng, tmp_path):
+    layer = layers.Normalization(invert=invert)
+    layer.adapt(rng.normal([1, -2, 3], [1, 2, 3], (50, 4, 4, 3)))
+    model = Sequential([Input((4, 4, 3)), layer, layers.Conv2D(2, 3)])
+    check(model, random_inputs([(2, 4, 4, 3)], rng), tmp_path / "m.onnx")

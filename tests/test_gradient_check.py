@@ -6,6 +6,7 @@ import pytest
 import minicnn
 from minicnn import Input, Model, Sequential, gradient_check, layers
 from minicnn.checking import numerical_gradient, relative_error
+from minicnn.utils import set_random_seed
 
 
 class Square(minicnn.Layer):
@@ -266,7 +267,8 @@ def test_the_table():
 def network_of_everything():
     """Every type of layer, branches, a layer used twice, a model inside, regularizers, kinks."""
     x, other = Input((8, 7, 2)), Input((3,))
-    h = layers.Rescaling(0.5, offset=0.1)(x)
+    h = layers.Normalization(mean=[0.1, -0.2], variance=[2.0, 3.0])(x)
+    h = layers.Rescaling(0.5, offset=0.1)(h)
     h = layers.GaussianNoise(0.1, seed=1)(h)
     h = layers.ZeroPadding2D(((1, 0), (0, 1)))(h)
     h = layers.Conv2D(4, 3, padding="same", activation="relu", kernel_regularizer="l2")(h)
@@ -294,16 +296,19 @@ def network_of_everything():
     h = layers.Cropping2D(((1, 0), (0, 1)))(h)
     h = layers.Maximum()([h, layers.Rescaling(-0.5)(h)])
     h = layers.Minimum()([h, layers.Rescaling(2.0, offset=-1.0)(h)])
-    gate = layers.Dense(5, activation="sigmoid")(other)
+    rows = layers.Permute((2, 1))(layers.RepeatVector(2)(layers.AlphaDropout(0.2, seed=5)(other)))
+    gate = layers.Dense(5, activation="sigmoid")(layers.Flatten()(layers.Identity()(rows)))
+    gate = layers.ActivityRegularization(l2=0.1)(layers.GaussianDropout(0.2, seed=4)(gate))
     h = layers.Multiply()([h, layers.Reshape((1, 1, -1))(gate)])
     top = layers.concatenate([layers.GlobalMaxPooling2D()(h), layers.GlobalAveragePooling2D()(h)])
-    flat = layers.Dropout(0.3, seed=3)(layers.Flatten()(h))
+    flat = layers.UnitNormalization()(layers.Dropout(0.3, seed=3)(layers.Flatten()(h)))
     classes = layers.Softmax(name="classes")(layers.Dense(4)(layers.Concatenate()([top, flat])))
     value = layers.Activation("softplus", name="value")(layers.Dense(1)(layers.ReLU()(top)))
     return Model([x, other], [classes, value])
 
 
 def compiled():
+    set_random_seed(5)  # there are weights with which a tanh lets next to nothing through
     model = network_of_everything()
     rng = np.random.default_rng(5)
     model.set_weights([w + rng.uniform(0.05, 0.3, w.shape) for w in model.get_weights()])
@@ -352,7 +357,7 @@ def test_a_fault_deep_inside_is_found(monkeypatch):
     failed = {row.name.split("/")[0] for row in check.rows if row.max_relative_error > 1e-6}
     names = [row.name.split("/")[0] for row in check.rows]
     norm = next(i for i, name in enumerate(names) if name.startswith("layer_normalization"))
-    assert failed
+    assert failed, check
     assert failed <= set(names[:norm])  # all that lies before it, nothing after it
 
 

@@ -127,6 +127,36 @@ def test_frozen_batch_norm():
         np.testing.assert_array_equal(weight, reference)
 
 
+def test_activity_regularization():
+    """The penalty of a batch, and its gradient in a training step."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6, 5)).astype(np.float32)
+    y = rng.normal(size=(6, 3)).astype(np.float32)
+    weights = [rng.normal(size=(5, 3)).astype(np.float32), np.zeros(3, np.float32)]
+    found = []
+    for kit in (minicnn, keras):
+        model = kit.Sequential(
+            [
+                kit.layers.Input((5,)),
+                kit.layers.Dense(3),
+                kit.layers.ActivityRegularization(l1=0.1, l2=0.2),
+            ]
+        )
+        model.set_weights(weights)
+        model.compile(kit.optimizers.SGD(0.1), "mse")
+        found.append((float(model.train_on_batch(x, y)), model.get_weights()))
+    (mine, moved), (theirs, expected) = found
+    assert abs(mine - theirs) < 1e-5 * theirs
+    for weight, reference in zip(moved, expected, strict=True):
+        assert error(weight, reference) < 1e-5
+
+
+def test_vectors_without_a_length():
+    x = np.array([[0, 0, 0], [1e-13, 0, 0], [3e-12, 4e-12, 0]], np.float32)
+    mine, theirs = minicnn.layers.UnitNormalization(), keras.layers.UnitNormalization()
+    assert error(mine(x), keras.ops.convert_to_numpy(theirs(x))) < 1e-5
+
+
 @pytest.mark.parametrize("name", {**CASES, **RANDOM_CASES})
 def test_names_and_shapes(name):
     """Automatic names (Keras counts per class), output shapes, weights' names and shapes."""
@@ -232,6 +262,15 @@ def test_aliases_and_functions():
         (lambda k: k.layers.DepthwiseConv2D(3, depth_multiplier=0), None),
         (lambda k: k.layers.Dropout(1.5), None),
         (lambda k: k.layers.GaussianNoise(-1), None),
+        (lambda k: k.layers.GaussianDropout(2), None),
+        (lambda k: k.layers.AlphaDropout(-0.5), None),
+        (lambda k: k.layers.Permute((0, 1)), None),
+        (lambda k: k.layers.Permute((2, 1)), (None, 3)),
+        (lambda k: k.layers.RepeatVector(0), None),
+        (lambda k: k.layers.RepeatVector(2), (None, 3, 3)),
+        (lambda k: k.layers.UnitNormalization(3), (None, 3)),
+        (lambda k: k.layers.Normalization(mean=[1, 2], variance=[1, 2]), (None, 3)),
+        (lambda k: k.layers.Normalization(), (None, None)),
         (lambda k: k.layers.ReLU(max_value=-1), None),
         (lambda k: k.layers.LeakyReLU(-1), None),
         (lambda k: k.layers.Reshape((-1, -1)), None),

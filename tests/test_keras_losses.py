@@ -1,5 +1,7 @@
 """Every loss against Keras: values and gradients, with weights and every reduction."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -86,6 +88,43 @@ def test_function_form(name, kwargs, true, pred):
     assert relative_error(values, keras.ops.convert_to_numpy(expected)) < 1e-5
 
 
+@pytest.mark.parametrize(
+    ("name", "kwargs"),
+    [("Dice", {}), ("Tversky", {}), ("Tversky", {"alpha": 0.2, "beta": 0.9})],
+)
+@pytest.mark.parametrize("axis", [None, (1, 2, 3), [1, 2]])
+def test_regions(name, kwargs, axis):
+    """In pictures: values of batches, of pictures, of the channels of pictures."""
+    y_true, y_pred = data("binary", "unit", (3, 4, 5, 2))
+    for reduction in ("sum_over_batch_size", "sum"):
+        mine, theirs = pair(name, {**kwargs, "axis": axis}, reduction)
+        compare(mine, theirs, y_true, y_pred)
+    if axis == (1, 2, 3):
+        compare(mine, theirs, y_true, y_pred, np.array([0.5, 2, 1], np.float32))
+    assert mine.name == theirs.name
+    expected = json.loads(json.dumps(theirs.get_config()))
+    assert mine.get_config() == {key: expected[key] for key in expected if key != "dtype"}
+    assert mine.from_config(expected).get_config() == expected
+    values = getattr(losses, name.lower())(y_true, y_pred, **kwargs, axis=axis)
+    expected = getattr(keras.losses, name.lower())(y_true, y_pred, **kwargs, axis=axis)
+    assert np.shape(values) == expected.shape
+    assert relative_error(values, keras.ops.convert_to_numpy(expected)) < 1e-5
+
+
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_a_focus_on_rare_classes(from_logits):
+    kwargs = {"alpha": [0.1, 0.2, 0.3, 0.4], "from_logits": from_logits}
+    y_true, y_pred = data("one-hot", "real" if from_logits else "positive", (6, 4))
+    compare(*pair("CategoricalFocalCrossentropy", kwargs), y_true, y_pred)
+
+
+def test_nothing_there_and_nothing_found():
+    zeros = np.zeros((2, 3, 3, 1), np.float32)
+    for name in ("Dice", "Tversky"):
+        mine, theirs = pair(name, {})
+        assert mine(zeros, zeros) == float(theirs(zeros, zeros)) == 1
+
+
 @each_case
 def test_names_and_defaults(name, kwargs, true, pred):
     mine, theirs = [getattr(m, name)() for m in (losses, keras.losses)]
@@ -93,7 +132,11 @@ def test_names_and_defaults(name, kwargs, true, pred):
     assert mine.reduction == theirs.reduction
 
 
-FUSED = [case for case in CASES if "Crossentropy" in case[0] and "from_logits" not in case[1]]
+FUSED = [
+    case
+    for case in CASES
+    if "Crossentropy" in case[0] and "Focal" not in case[0] and "from_logits" not in case[1]
+]
 
 
 @pytest.mark.parametrize(("name", "kwargs", "true", "pred"), FUSED)

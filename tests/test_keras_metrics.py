@@ -1,5 +1,7 @@
 """Every metric against Keras, over several batches."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,14 @@ CASES = [
     ("AUC", {"curve": "PR", "summation_method": "minoring"}, "binary", "unit"),
     ("AUC", {"thresholds": [0.8, 0.1, 0.3]}, "binary", "unit"),
     ("AUC", {"from_logits": True}, "binary", "real"),
+    ("F1Score", {}, "one-hot", "probabilities"),
+    ("F1Score", {"average": "micro", "threshold": 0.3}, "binary", "unit"),
+    ("F1Score", {"average": "macro"}, "binary", "unit"),
+    ("FBetaScore", {"average": "weighted", "beta": 2.0}, "one-hot", "probabilities"),
+    ("FBetaScore", {"beta": 0.5, "threshold": 0.6}, "binary", "unit"),
+    ("R2Score", {}, "real", "real"),
+    ("R2Score", {"class_aggregation": None}, "real", "real"),
+    ("R2Score", {"class_aggregation": "variance_weighted_average"}, "real", "real"),
     ("MeanSquaredError", {}, "real", "real"),
     ("RootMeanSquaredError", {}, "real", "real"),
     ("MeanAbsoluteError", {}, "real", "real"),
@@ -94,7 +104,7 @@ def test_three_batches_a_reset_and_one_more(name, kwargs, true, pred, weighted):
         assert np.abs(mine.result() - expected).max() < 1e-5 * max(1, np.abs(expected).max())
 
 
-COUNTED = {"Precision", "Recall", "AUC"}
+COUNTED = {"Precision", "Recall", "AUC", "F1Score", "FBetaScore", "R2Score"}
 COUNTED |= {"TruePositives", "FalsePositives", "FalseNegatives", "TrueNegatives"}
 DENSE = [case for case in CASES if case[0] not in COUNTED]
 
@@ -118,6 +128,90 @@ def test_default_names(name, kwargs, true, pred):
     metrics.base.backend.clear_session()
     for _ in range(2):
         assert getattr(metrics, name)().name == getattr(keras.metrics, name)().name
+
+
+def test_adjusted_r2():
+    rng = np.random.default_rng(0)
+    y_true, y_pred = rng.normal(size=(2, 9, 1)).astype(np.float32)
+    for k in (2, 7):
+        expected = numpy(keras.metrics.R2Score(num_regressors=k)(y_true, y_pred))
+        assert abs(metrics.R2Score(num_regressors=k)(y_true, y_pred) - expected) < 1e-4
+    for k in (8, 20):
+        with pytest.warns(UserWarning, match="R2"):
+            expected = numpy(keras.metrics.R2Score(num_regressors=k)(y_true, y_pred))
+        with pytest.warns(UserWarning, match=f"num_regressors: {k} .* 9 numbers"):
+            found = metrics.R2Score(num_regressors=k)(y_true, y_pred)
+        assert abs(found - expected) < 1e-5
+
+
+REGIONS = [
+    ("IoU", {"target_class_ids": [0, 3]}, "labels", "labels"),
+    ("IoU", {"target_class_ids": (2,), "ignore_class": 1}, "labels", "labels"),
+    ("IoU", {"target_class_ids": [1, 2], "sparse_y_pred": False}, "labels", "unit"),
+    ("MeanIoU", {}, "labels", "labels"),
+    ("MeanIoU", {"sparse_y_true": False, "axis": -1}, "one-hot", "labels"),
+    ("OneHotIoU", {"target_class_ids": [0]}, "one-hot", "probabilities"),
+    ("OneHotMeanIoU", {"ignore_class": 2}, "one-hot", "probabilities"),
+    ("OneHotMeanIoU", {"sparse_y_pred": True}, "one-hot", "labels"),
+    ("BinaryIoU", {"threshold": 0.3}, "binary", "unit"),
+    ("BinaryIoU", {"target_class_ids": [1]}, "binary", "unit"),
+]
+
+
+@pytest.mark.parametrize(("name", "kwargs", "true", "pred"), REGIONS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_regions(name, kwargs, true, pred, weighted):
+    """In whole pictures; labels beyond the classes are left out."""
+    rng = np.random.default_rng(0)
+    if name != "BinaryIoU":
+        kwargs = {"num_classes": 4, **kwargs}
+    mine = getattr(metrics, name)(**kwargs, dtype="float32")
+    theirs = getattr(keras.metrics, name)(**kwargs, dtype="float32")
+    last = 5 if "labels" in (true, pred) and name in ("IoU", "MeanIoU") else 4
+    for n in (3, 2, 0, 2):
+        if n == 0:
+            mine.reset_state()
+            theirs.reset_state()
+            continue
+        size = {"labels": last}
+        y_true = draw(rng, true, (n, 5, 6, size.get(true, 4)), np.float32)
+        y_pred = draw(rng, pred, (n, 5, 6, size.get(pred, 4)), np.float32)
+        weights = None
+        if weighted:
+            shape = y_true.shape if name == "BinaryIoU" else (n, 5, 6)
+            weights = rng.uniform(0, 2, shape).astype(np.float32)
+        mine.update_state(y_true, y_pred, weights)
+        theirs.update_state(y_true, y_pred, weights)
+        assert abs(mine.result() - numpy(theirs.result())) < 1e-5
+
+
+@pytest.mark.parametrize("case", REGIONS, ids=lambda case: case[0])
+def test_configs_of_regions(case):
+    name, kwargs, _, _ = case
+    if name != "BinaryIoU":
+        kwargs = {"num_classes": 4, **kwargs}
+    theirs = getattr(keras.metrics, name)(**kwargs, name="a")
+    mine = getattr(metrics, name)(**kwargs, name="a")
+    described = {key: value for key, value in theirs.get_config().items() if key != "dtype"}
+    assert mine.get_config() == described
+    again = getattr(metrics, name).from_config(theirs.get_config())
+    # Whole numbers there: they cut weights off.
+    y = [
+        np.array(one) if sparse else np.eye(4)[one]
+        for one, sparse in (
+            ([0, 1, 1, 0], again.sparse_y_true),
+            ([0, 1, 0, 0], again.sparse_y_pred),
+        )
+    ]
+    weights = np.array([1.6, 1, 1, 1], np.float32)
+    for _ in range(2):
+        again.update_state(*y, weights)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras tells
+            theirs.update_state(*y, weights)
+    assert abs(again.result() - numpy(theirs.result())) < 1e-6
+    np.testing.assert_array_equal(again.totals["matrix"], numpy(theirs.total_cm))
+    assert again.dtype == np.int32
 
 
 @pytest.mark.parametrize("name", ["Mean", "Sum"])
@@ -180,7 +274,8 @@ def test_accuracy_by_shape(identifier, y_true_shape, y_pred_shape):
 
 @pytest.mark.parametrize(
     "identifier",
-    ["mse", "MSE", "mae", "mean_squared_error", "MeanSquaredError", "AUC", "Precision", "recall",
+    ["R2Score", "f1_score",
+     "mse", "MSE", "mae", "mean_squared_error", "MeanSquaredError", "AUC", "Precision", "recall",
      "TruePositives", "false_negatives",
      "sparse_categorical_accuracy", "TopKCategoricalAccuracy", "bce",
      "sparse_categorical_crossentropy"],

@@ -174,6 +174,37 @@ def test_gaussian_noise_has_the_stated_deviation():
     assert np.abs(y.mean()) < 0.005
 
 
+def test_gaussian_dropout_keeps_the_mean_and_has_the_deviation_of_dropout():
+    x = np.full((200, 200), 3.0)
+    y = layers.GaussianDropout(0.2, seed=0)(x, training=True)
+    assert np.abs(y.mean() - 3) < 0.03
+    assert np.abs(y.std() - 3 * np.sqrt(0.2 / 0.8)) < 0.03
+
+
+def test_alpha_dropout_keeps_mean_and_variance():
+    x = np.random.default_rng(0).normal(size=(300, 300)).astype(np.float32)
+    y = layers.AlphaDropout(0.25, seed=3)(x, training=True)
+    values, counts = np.unique(y, return_counts=True)
+    low = values[counts.argmax()]  # what is dropped has one value
+    dropped = y == low
+    assert np.abs(dropped.mean() - 0.25) < 0.01
+    assert np.abs(y.mean()) < 0.02
+    assert np.abs(y.std() - 1) < 0.02
+    # What is kept is moved along one straight line.
+    slope, shift = np.polyfit(x[~dropped], y[~dropped], 1)
+    assert np.abs(slope * x[~dropped] + shift - y[~dropped]).max() < 1e-5
+    lowest = layers.Activation("selu")(np.array([-100.0]))[0]
+    assert np.abs(slope * lowest + shift - low) < 1e-5
+    np.testing.assert_array_equal(layers.AlphaDropout(0)(x, training=True), x)
+
+
+def test_permute_goes_where_it_is_told():
+    x = np.arange(24).reshape(1, 2, 3, 4)
+    y = layers.Permute((3, 1, 2))(x)
+    assert y[0, 3, 1, 2] == x[0, 1, 2, 3]
+    assert y.flags.c_contiguous
+
+
 # -- batch normalization --------------------------------------------------------------------------
 
 

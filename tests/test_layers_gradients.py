@@ -36,7 +36,8 @@ def test_gradients(name, training):
     case = EVERY_CASE[name]
     x = inputs_for(case)
     layer = randomized(case.make(minicnn), x)
-    check = gradient_check(layer, x, training=training)
+    # Another seed than that of x: a dy that is x points the way that a unit length cannot go.
+    check = gradient_check(layer, x, training=training, seed=7)
     assert check.passed, check
     assert check.max_relative_error < 1e-6
     assert not any(row.zero for row in check.rows), check

@@ -230,6 +230,64 @@ def test_bad_types(make, message):
 # -- losses and functions as metrics ----------------------------------------------------------
 
 
+def test_f_scores_by_hand():
+    y_true, y_pred = [[1, 0], [1, 0], [0, 1]], [[0.9, 0.8], [0.3, 0.4], [0.1, 0.9]]
+    assert np.abs(metrics.F1Score(threshold=0.5)(y_true, y_pred) - [2 / 3, 2 / 3]).max() < 1e-6
+    assert abs(metrics.F1Score("micro", threshold=0.5)(y_true, y_pred) - 4 / 6) < 1e-6
+    # Precision 1, recall 1/2: the recall counts four times as much.
+    score = metrics.FBetaScore(beta=2.0, threshold=0.5)(y_true, y_pred)
+    assert abs(score[0] - 5 * 0.5 / (4 * 1 + 0.5)) < 1e-6
+    assert metrics.F1Score().result() == 0
+
+
+def test_regions_by_hand():
+    y_true = np.array([[0, 0, 1], [1, 255, 1]])
+    y_pred = np.array([[0, 1, 1], [1, 1, 0]])
+    metric = metrics.MeanIoU(3)  # class 2 does not occur, 255 is no class
+    assert metric.result() == 0
+    assert abs(metric(y_true, y_pred) - (1 / 3 + 2 / 4) / 2) < 1e-9
+    assert abs(metrics.IoU(3, [1])(y_true, y_pred) - 2 / 4) < 1e-9
+    # Weights of the pictures, with numbers that float32 could not count on from.
+    metric.reset_state()
+    metric.update_state(y_true, y_pred, np.array([2**24, 1]))
+    assert metric.totals["matrix"].tolist() == [[2**24, 2**24, 0], [1, 2**24 + 1, 0], [0, 0, 0]]
+
+
+def test_r2_by_hand(rng):
+    y, p = 1e4 + rng.normal(size=(2, 50, 1))
+    expected = 1 - ((y - p) ** 2).sum() / ((y - y.mean()) ** 2).sum()
+    metric = metrics.R2Score()
+    assert metric.result() == 0
+    metric.update_state(y[:20], p[:20])
+    assert abs(metric(y[20:], p[20:]) - expected) < 1e-6
+    assert metrics.R2Score()(np.ones((3, 1)), np.zeros((3, 1))) == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: metrics.F1Score("mean"), ValueError, "average: .*got 'mean'"),
+        (lambda: metrics.F1Score(threshold=0), ValueError, r"threshold: .*\(0, 1\], got 0"),
+        (lambda: metrics.FBetaScore(beta=0), ValueError, "beta: .*got 0"),
+        (lambda: metrics.F1Score()([1, 0], [0.5, 1]), ValueError, r"y_pred: f1_score .*\(2,\)"),
+        (lambda: metrics.R2Score("mean"), ValueError, "class_aggregation: .*got 'mean'"),
+        (lambda: metrics.R2Score(num_regressors=-1), ValueError, "num_regressors: .*got -1"),
+        (lambda: metrics.R2Score()([1], [1.0]), ValueError, r"y_pred: r2_score .*\(1,\)"),
+        (lambda: metrics.MeanIoU(0), ValueError, "num_classes: .*got 0"),
+        (lambda: metrics.IoU(2, [2]), ValueError, r"target_class_ids: .*0 to 1, got \[2\]"),
+        (lambda: metrics.IoU(2, []), ValueError, "target_class_ids: .*got"),
+        (
+            lambda: metrics.MeanIoU(2)(np.zeros((2, 3)), np.zeros((2, 3, 2))),
+            ValueError,
+            r"y_true: .*12 predictions of shape \(2, 3, 2\), got 6 of shape \(2, 3\)",
+        ),
+    ],
+)
+def test_errors_of_scores(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
 def test_losses_as_metrics(rng):
     y_true, y_pred = rng.normal(size=(6, 3)), rng.normal(size=(6, 3))
     metric = metrics.MeanSquaredError()

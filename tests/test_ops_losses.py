@@ -13,6 +13,13 @@ FROM_PREDICTIONS = [
     ("categorical_cross_entropy", {}, "mixtures", "positive"),
     ("sparse_categorical_cross_entropy", {}, "labels", "positive"),
     ("binary_cross_entropy", {}, "unit", "unit"),
+    ("categorical_focal_cross_entropy", {}, "one-hot", "probabilities"),
+    ("categorical_focal_cross_entropy", {"alpha": 0.5, "gamma": 0.7}, "mixtures", "positive"),
+    ("binary_focal_cross_entropy", {}, "unit", "unit"),
+    ("binary_focal_cross_entropy", {"alpha": 0.3, "gamma": 0.5}, "binary", "unit"),
+    ("binary_focal_cross_entropy", {"gamma": 0.0}, "binary", "unit"),
+    ("tversky", {"axis": -1}, "unit", "unit"),
+    ("tversky", {"alpha": 0.3, "beta": 1.2, "axis": -1}, "one-hot", "unit"),
     ("mean_squared_error", {}, "real", "real"),
     ("mean_absolute_error", {}, "real", "real"),
     ("mean_absolute_percentage_error", {}, "real", "real"),
@@ -53,6 +60,18 @@ def test_gradient_from_predictions(ops, rng, name, kwargs, true, pred, shape):
     numeric = numerical_gradient(lambda p: (upstream * f(y_true, p, **kwargs)).sum(), y_pred)
     assert analytic.shape == shape
     assert np.abs(numeric).max() > 0.01 or shape[-1] == 1
+    assert relative_error(analytic, numeric) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("axis", "values_shape"), [(None, ()), (0, (2, 4, 5)), ((1, 2, 3), (3,)), ((0, 3), (2, 4))]
+)
+def test_gradient_of_regions(ops, rng, axis, values_shape):
+    t, p = draw(rng, "binary", (3, 2, 4, 5), float), draw(rng, "unit", (3, 2, 4, 5), float)
+    values = ops.tversky(t, p, 0.3, 0.8, axis)
+    assert np.shape(values) == values_shape
+    analytic = ops.tversky_backward(t, p, 0.3, 0.8, axis)
+    numeric = numerical_gradient(lambda p: np.sum(ops.tversky(t, p, 0.3, 0.8, axis)), p)
     assert relative_error(analytic, numeric) < 1e-6
 
 

@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+from minicnn.backend import floor_of
+
 Logs: TypeAlias = "dict[str, Any] | None"
 # As training has them: perhaps numbers on a GPU, perhaps a function that fetches them.
 RawLogs: TypeAlias = "Logs | Callable[[], dict[str, Any]]"
@@ -148,12 +150,14 @@ def overrides(callback: Callback, hook: str) -> bool:
 
 
 def as_floats(logs: RawLogs) -> dict[str, Any]:
-    """A new dict, sorted by name, with Python floats in the place of all numbers."""
+    """A new dict, sorted by name, with Python floats in the place of all numbers, and arrays of
+    several numbers (one for each class, say) as NumPy arrays."""
     if callable(logs):
         logs = logs()
     return {name: _as_float(value) for name, value in sorted((logs or {}).items())}
 
 
 def _as_float(value: Any) -> Any:
-    is_number = isinstance(value, (int, float)) or getattr(value, "ndim", None) == 0
-    return float(value) if is_number else value
+    if isinstance(value, (int, float)) or getattr(value, "ndim", None) == 0:
+        return float(value)
+    return floor_of(value).to_numpy(value) if hasattr(value, "ndim") else value

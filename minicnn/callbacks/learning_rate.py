@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 
 from minicnn.callbacks.base import Callback, Logs
@@ -53,6 +54,8 @@ class ReduceLROnPlateau(MonitorCallback):
         min_delta: a change must be larger than this to count.
         cooldown: so many epochs after that do not count.
         min_lr: the learning rate gets no lower than this.
+        epsilon: what ``min_delta`` was called once. It changes nothing, as in Keras, but is warned
+            about.
     """
 
     state = ("best", "wait", "cooldown_counter")
@@ -67,7 +70,14 @@ class ReduceLROnPlateau(MonitorCallback):
         min_delta: float = 1e-4,
         cooldown: int = 0,
         min_lr: float = 0.0,
+        epsilon: float | None = None,
     ):
+        if epsilon is not None:
+            warnings.warn(
+                f"epsilon of ReduceLROnPlateau: {epsilon!r} is ignored, as in Keras 3; write "
+                "min_delta instead",
+                stacklevel=2,
+            )
         super().__init__(monitor, mode, min_delta)
         self.factor = number(factor, "factor", "(0, 1)")
         self.patience = patience

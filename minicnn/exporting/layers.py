@@ -14,6 +14,7 @@ import numpy as np
 
 from minicnn import layers
 from minicnn.activations import LayerActivation
+from minicnn.backend import epsilon
 from minicnn.exporting.activations import activate
 from minicnn.exporting.builder import Builder, Value
 from minicnn.shapes import padding_for, same_padding, span, transposed_output_size
@@ -221,6 +222,12 @@ def _layer_norm(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
     return replace(x, name=y)
 
 
+def _unit_norm(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
+    x = b.nhwc(x)
+    length = b.op("ReduceL2", x.name, b.whole(*layer.axes(shape)))
+    return replace(x, name=b.op("Div", x.name, b.op("Max", length, b.constant(layer.shortest))))
+
+
 # -- layers that compute element by element, or only move numbers -----------------------------
 
 
@@ -239,6 +246,15 @@ def _rescaling(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
     return replace(x, name=b.op("Add", scaled, b.constant(layer.offset)))
 
 
+def _normalization(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
+    x = b.nhwc(x)
+    mean = b.constant(layer.mean)
+    deviation = b.constant(np.maximum(np.sqrt(layer.variance), epsilon()))
+    if layer.invert:
+        return replace(x, name=b.op("Add", b.op("Mul", x.name, deviation), mean))
+    return replace(x, name=b.op("Div", b.op("Sub", x.name, mean), deviation))
+
+
 def _same(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
     return x
 
@@ -250,6 +266,15 @@ def _flatten(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
 def _reshape(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
     # 0 stands for the size that is there: the batch.
     return Value(b.op("Reshape", b.nhwc(x).name, b.whole(0, *layer.target_shape)), shape)
+
+
+def _permute(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
+    return Value(b.op("Transpose", b.nhwc(x).name, perm=[0, *layer.dims]), shape)
+
+
+def _repeat_vector(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
+    rows = b.op("Unsqueeze", x.name, b.whole(1))
+    return Value(b.op("Tile", rows, b.whole(1, layer.n, 1)), shape)
 
 
 def _zero_padding(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
@@ -323,7 +348,9 @@ def _concatenate(b: Builder, layer: Any, xs: list[Value], shape: Shape) -> Value
 
 _TABLE: dict[type, Callable[..., Value]] = {
     layers.Activation: _activation,
+    layers.ActivityRegularization: _same,
     layers.Add: _elementwise("Sum"),
+    layers.AlphaDropout: _same,
     layers.Average: _elementwise("Mean"),
     layers.AveragePooling2D: _pool("AveragePool", count_include_pad=0),
     layers.BatchNormalization: _batch_norm,
@@ -336,23 +363,29 @@ _TABLE: dict[type, Callable[..., Value]] = {
     layers.Dropout: _same,
     layers.ELU: _activation,
     layers.Flatten: _flatten,
+    layers.GaussianDropout: _same,
     layers.GaussianNoise: _same,
     layers.GlobalAveragePooling2D: _global_pool("GlobalAveragePool"),
     layers.GlobalMaxPooling2D: _global_pool("GlobalMaxPool"),
+    layers.Identity: _same,
     layers.LayerNormalization: _layer_norm,
     layers.LeakyReLU: _activation,
     layers.MaxPooling2D: _pool("MaxPool"),
     layers.Maximum: _elementwise("Max"),
     layers.Minimum: _elementwise("Min"),
     layers.Multiply: _elementwise("Mul"),
+    layers.Normalization: _normalization,
     layers.PReLU: _prelu,
+    layers.Permute: _permute,
     layers.ReLU: _activation,
+    layers.RepeatVector: _repeat_vector,
     layers.Rescaling: _rescaling,
     layers.Reshape: _reshape,
     layers.SeparableConv2D: _separable,
     layers.Softmax: _activation,
     layers.SpatialDropout2D: _same,
     layers.Subtract: _elementwise("Sub"),
+    layers.UnitNormalization: _unit_norm,
     layers.UpSampling2D: _upsampling,
     layers.ZeroPadding2D: _zero_padding,
 }

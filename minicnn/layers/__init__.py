@@ -31,6 +31,7 @@ from minicnn.layers.merging import (
 from minicnn.layers.normalization import (
     BatchNormalization,
     LayerNormalization,
+    UnitNormalization,
 )
 from minicnn.layers.pooling import (
     AveragePooling2D,
@@ -43,14 +44,20 @@ from minicnn.layers.pooling import (
     MaxPooling2D,
 )
 from minicnn.layers.regularization import (
+    ActivityRegularization,
+    AlphaDropout,
     Dropout,
+    GaussianDropout,
     GaussianNoise,
     SpatialDropout2D,
 )
-from minicnn.layers.rescaling import Rescaling
+from minicnn.layers.rescaling import Normalization, Rescaling
 from minicnn.layers.reshaping import (
     Cropping2D,
     Flatten,
+    Identity,
+    Permute,
+    RepeatVector,
     Reshape,
     UpSampling2D,
     ZeroPadding2D,
@@ -69,7 +76,9 @@ from minicnn.registry import absent
 __all__ = [
     "ELU",
     "Activation",
+    "ActivityRegularization",
     "Add",
+    "AlphaDropout",
     "Average",
     "AveragePooling2D",
     "AvgPool2D",
@@ -84,11 +93,13 @@ __all__ = [
     "DepthwiseConv2D",
     "Dropout",
     "Flatten",
+    "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling2D",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
     "GlobalMaxPooling2D",
+    "Identity",
     "Input",
     "InputLayer",
     "Layer",
@@ -99,8 +110,11 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
     "PReLU",
+    "Permute",
     "ReLU",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
     "SeparableConv2D",
@@ -108,6 +122,7 @@ __all__ = [
     "Softmax",
     "SpatialDropout2D",
     "Subtract",
+    "UnitNormalization",
     "UpSampling2D",
     "ZeroPadding2D",
     "add",
@@ -139,7 +154,6 @@ _INSTEAD = {
     ),
     "CenterCrop": "use Cropping2D, or slice the arrays",
     "Lambda": "use Rescaling for scale * x + offset, or write a Layer with forward and backward",
-    "Normalization": "use Rescaling(1 / std, -mean / std), with x.mean and x.std of your data",
     "Resizing": "use UpSampling2D, or resize pictures with minicnn.utils.load_img(target_size=...)",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,21 @@ def axis_of(layer: Any, input_shape: Any, axis: int) -> int:
             f"less than {rank} for an input of shape {input_shape}, got {axis}"
         )
     return axis % rank
+
+
+def axes_of(layer: Any, input_shape: Any, axes: Iterable[int]) -> tuple[int, ...]:
+    """Several axes in order, counted from the front, for an input of ``layer``.
+
+    Raises:
+        ValueError: if the input has no such axis, or one is named twice.
+    """
+    found = tuple(sorted(axis_of(layer, input_shape, axis) for axis in axes))
+    if len(set(found)) < len(found):
+        raise ValueError(
+            f"axis of layer {layer.name!r} ({type(layer).__name__}): {axes} names an axis twice, "
+            f"for an input of shape {input_shape}"
+        )
+    return found
 
 
 def check_size(layer: Any, input_shape: Any, axis: int, what: str, size: int | None = None) -> None:

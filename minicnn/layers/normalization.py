@@ -1,17 +1,19 @@
-"""Layers that bring their input to mean 0 and variance 1."""
+"""Layers that bring their input to mean 0 and variance 1, or to length 1."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minicnn import constraints, initializers, regularizers
 from minicnn.layers.base import Layer
-from minicnn.layers.checks import axis_number, axis_of, check_size
+from minicnn.layers.checks import axes_of, axis_number, axis_of, check_size
 from minicnn.validation import number
 from minicnn.variables import Variable
 
 
-class Normalization(Layer):
+class Normalizing(Layer):
     """y = gamma x^ + beta, with x^ = (x - mean) / sqrt(variance + epsilon).
 
     Args:
@@ -93,7 +95,7 @@ class Normalization(Layer):
             self.beta.add_gradient(dbeta.reshape(self.beta.shape))
 
 
-class BatchNormalization(Normalization):
+class BatchNormalization(Normalizing):
     """y = gamma x^ + beta, where each channel of the batch gets mean 0 and variance 1.
 
     While training, mean and variance are those of the batch (the variance the population's), and
@@ -193,7 +195,7 @@ class BatchNormalization(Normalization):
         return dx
 
 
-class LayerNormalization(Normalization):
+class LayerNormalization(Normalizing):
     """y = gamma x^ + beta, where each sample gets mean 0 and variance 1 along some axes.
 
     The batch plays no part in it: training and prediction are the same. gamma and beta have the
@@ -238,13 +240,7 @@ class LayerNormalization(Normalization):
         Raises:
             ValueError: if the input has no such axis, or one is named twice.
         """
-        axes = tuple(sorted(axis_of(self, input_shape, axis) for axis in self.axis))
-        if len(set(axes)) < len(axes):
-            raise ValueError(
-                f"axis of layer {self.name!r} (LayerNormalization): {self.axis} names an axis "
-                f"twice, for an input of shape {input_shape}"
-            )
-        return axes
+        return axes_of(self, input_shape, self.axis)
 
     def check_input_shape(self, input_shape: Any) -> None:
         super().check_input_shape(input_shape)
@@ -264,3 +260,52 @@ class LayerNormalization(Normalization):
         dx, dgamma, dbeta = self.ops.layer_norm_backward(dy, saved)
         self.add_gradients(dgamma, dbeta)
         return dx
+
+
+class UnitNormalization(Layer):
+    """y = x / |x|, where |x| = sqrt(sum x^2) is the length along some axes. No weights.
+
+    A length below 1e-12 counts as that much, so that zeros stay zeros. The gradient is what of
+    dy is at right angles to y::
+
+        dx = (dy - y sum(y dy)) / |x|
+
+    Args:
+        axis: an int, or a list of them; the last by default.
+        kwargs: what every layer takes (``name``, ``input_shape``, ...).
+
+    >>> import numpy as np
+    >>> UnitNormalization()(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    array([[0.6, 0.8],
+           [0. , 0. ]], dtype=float32)
+    """
+
+    shortest = 1e-12
+
+    def __init__(self, axis: Any = -1, **kwargs: Any):
+        super().__init__(**kwargs)
+        several = isinstance(axis, (list, tuple))
+        self.axis = [axis_number(one) for one in axis] if several else axis_number(axis)
+
+    def axes(self, input_shape: Any) -> tuple[int, ...]:
+        """The axes along which the length is taken, in order, counted from the front.
+
+        Raises:
+            ValueError: if the input has no such axis, or one is named twice.
+        """
+        several = isinstance(self.axis, list)
+        return axes_of(self, input_shape, self.axis if several else [self.axis])
+
+    def check_input_shape(self, input_shape: Any) -> None:
+        self.axes(input_shape)
+
+    def forward(self, x: Any, training: bool) -> tuple[Any, Any]:
+        length = np.sqrt((x * x).sum(axis=self.axes(x.shape), keepdims=True))
+        y = x / np.maximum(length, self.shortest)
+        return y, (y, length)
+
+    def backward(self, dy: Any, saved: Any) -> Any:
+        y, length = saved
+        along = (y * dy).sum(axis=self.axes(y.shape), keepdims=True)
+        # Where the length counts as a constant, y may turn and grow at will.
+        return (dy - y * along * (length > self.shortest)) / np.maximum(length, self.shortest)

@@ -1,4 +1,4 @@
-"""Layers that only move numbers: flatten, reshape, pad, crop, enlarge. No weights."""
+"""Layers that only move numbers: flatten, reshape, permute, pad, crop, enlarge. No weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,22 @@ from typing import Any
 from minicnn.backends.numpy.resampling import INTERPOLATIONS
 from minicnn.layers.base import Layer
 from minicnn.layers.checks import axis_number, channels_last
-from minicnn.shapes import borders, cropped_output_shape, pair
+from minicnn.shapes import borders, cropped_output_shape, pair, positive_int
+
+
+class Identity(Layer):
+    """y = x. Holds a place, or gives a value a name.
+
+    >>> import numpy as np
+    >>> Identity()(np.ones((1, 2)))
+    array([[1., 1.]], dtype=float32)
+    """
+
+    def forward(self, x: Any, training: bool) -> tuple[Any, Any]:
+        return x, None
+
+    def backward(self, dy: Any, saved: Any) -> Any:
+        return dy
 
 
 class Reshaping(Layer):
@@ -89,6 +104,71 @@ class Reshape(Reshaping):
                 f"the {formula} = {total} elements of a sample, in input shape {input_shape}"
             )
         return (n, *(total // known if size == -1 else size for size in self.target_shape))
+
+
+class Permute(Layer):
+    """The axes of each sample in another order.
+
+    Args:
+        dims: the axes, counted from 1, in the order that they are to have: ``(2, 1)`` transposes.
+        kwargs: what every layer takes (``name``, ``input_shape``, ...).
+
+    Raises:
+        ValueError, TypeError: if these are not the numbers from 1 on, each once.
+
+    >>> import numpy as np
+    >>> Permute((3, 1, 2))(np.ones((8, 28, 20, 3))).shape
+    (8, 3, 28, 20)
+    """
+
+    def __init__(self, dims: Any, **kwargs: Any):
+        super().__init__(**kwargs)
+        if not isinstance(dims, (tuple, list)):
+            raise TypeError(f"dims: expected a tuple of ints, got {dims!r}")
+        self.dims = tuple(axis_number(axis, "dims") for axis in dims)
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ValueError(f"dims: expected the axes from 1 on, each once, got {dims!r}")
+        self.input_rank = 1 + len(self.dims)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return tuple(input_shape[axis] for axis in (0, *self.dims))
+
+    def forward(self, x: Any, training: bool) -> tuple[Any, Any]:
+        return x.transpose(0, *self.dims).copy(), None
+
+    def backward(self, dy: Any, saved: Any) -> Any:
+        order = (0, *self.dims)
+        return dy.transpose(sorted(order, key=order.__getitem__)).copy()
+
+
+class RepeatVector(Layer):
+    """Each vector several times: (samples, features) -> (samples, n, features).
+
+    Args:
+        n: how many times.
+        kwargs: what every layer takes (``name``, ``input_shape``, ...).
+
+    >>> import numpy as np
+    >>> RepeatVector(2)(np.array([[1, 2]]))
+    array([[[1., 2.],
+            [1., 2.]]], dtype=float32)
+    """
+
+    input_rank = 2
+
+    def __init__(self, n: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.n = positive_int(n, "n")
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        samples, features = input_shape
+        return (samples, self.n, features)
+
+    def forward(self, x: Any, training: bool) -> tuple[Any, Any]:
+        return x[:, None].repeat(self.n, axis=1), None
+
+    def backward(self, dy: Any, saved: Any) -> Any:
+        return dy.sum(axis=1)
 
 
 class ZeroPadding2D(Layer):

@@ -1,7 +1,7 @@
 """How wrong predictions are: the number that training makes small.
 
-``base.py`` is what every loss is, ``crossentropy.py`` and ``distances.py`` are the losses,
-``functions.py`` their function forms, and ``targets.py`` checks what users give as targets.
+``base.py`` is what every loss is, ``crossentropy.py``, ``distances.py`` and ``regions.py`` are the
+losses, ``functions.py`` their function forms, and ``targets.py`` checks what users give as targets.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from minicnn.configurable import deserialize
 from minicnn.losses.base import Loss
 from minicnn.losses.crossentropy import (
     BinaryCrossentropy,
+    BinaryFocalCrossentropy,
     CategoricalCrossentropy,
+    CategoricalFocalCrossentropy,
     SparseCategoricalCrossentropy,
 )
 from minicnn.losses.distances import (
@@ -33,9 +35,12 @@ from minicnn.losses.distances import (
 )
 from minicnn.losses.functions import (
     binary_crossentropy,
+    binary_focal_crossentropy,
     categorical_crossentropy,
+    categorical_focal_crossentropy,
     categorical_hinge,
     cosine_similarity,
+    dice,
     hinge,
     huber,
     kl_divergence,
@@ -47,14 +52,19 @@ from minicnn.losses.functions import (
     poisson,
     sparse_categorical_crossentropy,
     squared_hinge,
+    tversky,
 )
+from minicnn.losses.regions import Dice, Tversky
 from minicnn.registry import lookup, snake_case
 
 __all__ = [
     "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
     "CategoricalHinge",
     "CosineSimilarity",
+    "Dice",
     "Hinge",
     "Huber",
     "KLDivergence",
@@ -67,10 +77,14 @@ __all__ = [
     "Poisson",
     "SparseCategoricalCrossentropy",
     "SquaredHinge",
+    "Tversky",
     "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
     "categorical_hinge",
     "cosine_similarity",
+    "dice",
     "get",
     "hinge",
     "huber",
@@ -86,13 +100,17 @@ __all__ = [
     "resolve",
     "sparse_categorical_crossentropy",
     "squared_hinge",
+    "tversky",
 ]
 
 _CLASSES: dict[Callable[..., Any], type[Loss]] = {
     binary_crossentropy: BinaryCrossentropy,
+    binary_focal_crossentropy: BinaryFocalCrossentropy,
     categorical_crossentropy: CategoricalCrossentropy,
+    categorical_focal_crossentropy: CategoricalFocalCrossentropy,
     categorical_hinge: CategoricalHinge,
     cosine_similarity: CosineSimilarity,
+    dice: Dice,
     hinge: Hinge,
     huber: Huber,
     kl_divergence: KLDivergence,
@@ -104,6 +122,7 @@ _CLASSES: dict[Callable[..., Any], type[Loss]] = {
     poisson: Poisson,
     sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
     squared_hinge: SquaredHinge,
+    tversky: Tversky,
 }
 _TABLE: dict[str, type[Loss]] = {
     **{snake_case(loss.__name__): loss for loss in _CLASSES.values()},

@@ -250,3 +250,111 @@ class BinaryCrossentropy(Crossentropy):
     def _smoothed(self, t: Any) -> Any:
         a = self.label_smoothing
         return t * (1 - a) + a / 2 if a else t
+
+
+class CategoricalFocalCrossentropy(CategoricalCrossentropy):
+    """-sum_k alpha_k t_k (1 - p_k)^gamma log p_k: what is predicted well already counts less.
+
+    Args:
+        alpha: a number, or one for each class, to make up for classes that are rare.
+        gamma: how much less; 0 for a :class:`CategoricalCrossentropy` times alpha.
+        from_logits, label_smoothing, axis, reduction, name, dtype: see there.
+
+    Source: Lin et al. (2017), Focal loss for dense object detection.
+
+    >>> loss = CategoricalFocalCrossentropy()
+    >>> loss([[0, 1, 0], [0, 0, 1]], [[0.05, 0.95, 0], [0.1, 0.8, 0.1]]).round(4)
+    np.float32(0.2332)
+    """
+
+    fused_activation = None
+
+    def __init__(
+        self,
+        alpha: Any = 0.25,
+        gamma: float = 2.0,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "categorical_focal_crossentropy",
+        dtype: Any = None,
+    ):
+        super().__init__(from_logits, label_smoothing, axis, reduction, name, dtype)
+        if isinstance(alpha, (list, tuple, np.ndarray)):
+            self.alpha: Any = [number(one, "alpha", "[0, inf)") for one in alpha]
+        else:
+            self.alpha = number(alpha, "alpha", "[0, inf)")
+        self.gamma = number(gamma, "gamma", "[0, inf)")
+
+    def prepare(self, y_true: Any, output_shape: Shape) -> Any:
+        if isinstance(self.alpha, list) and len(self.alpha) != output_shape[-1]:
+            raise ValueError(
+                f"alpha of {self.name}: expected a number for each of the {output_shape[-1]} "
+                f"classes, got {len(self.alpha)}"
+            )
+        return super().prepare(y_true, output_shape)
+
+    def call_probabilities(self, y_true: Any, y_pred: Any) -> Any:
+        t = self._smoothed(y_true)
+        return self.ops.categorical_focal_cross_entropy(t, y_pred, self.alpha, self.gamma)
+
+    def gradient_probabilities(self, y_true: Any, y_pred: Any) -> Any:
+        t = self._smoothed(y_true)
+        return self.ops.categorical_focal_cross_entropy_backward(t, y_pred, self.alpha, self.gamma)
+
+    def call_and_gradient_from_logits(self, y_true: Any, z: Any) -> tuple[Any, Any, Any]:
+        p = self.ops.softmax(z)
+        dz = self.ops.softmax_backward(self.gradient_probabilities(y_true, p), z, p)
+        return self.call_probabilities(y_true, p), dz, p
+
+
+class BinaryFocalCrossentropy(BinaryCrossentropy):
+    """w m^gamma times the binary cross-entropy, averaged over the last axis; m = |t - p| for
+    targets t of 0 and 1: what is predicted well already counts less.
+
+    Args:
+        apply_class_balancing: whether w is alpha for t = 1 and 1 - alpha for t = 0, instead of 1.
+        alpha: between 0 and 1.
+        gamma: how much less; 0 for a :class:`BinaryCrossentropy` times w.
+        from_logits, label_smoothing, axis, reduction, name, dtype: see there.
+
+    Source: Lin et al. (2017), Focal loss for dense object detection.
+
+    >>> BinaryFocalCrossentropy()([[0], [1], [0], [0]], [[0.1], [0.8], [0.3], [0.2]]).round(4)
+    np.float32(0.0128)
+    """
+
+    fused_activation = None
+
+    def __init__(
+        self,
+        apply_class_balancing: bool = False,
+        alpha: float = 0.25,
+        gamma: float = 2.0,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "binary_focal_crossentropy",
+        dtype: Any = None,
+    ):
+        super().__init__(from_logits, label_smoothing, axis, reduction, name, dtype)
+        self.apply_class_balancing = bool(apply_class_balancing)
+        self.alpha = number(alpha, "alpha", "[0, 1]")
+        self.gamma = number(gamma, "gamma", "[0, inf)")
+
+    def call_probabilities(self, y_true: Any, y_pred: Any) -> Any:
+        return self.ops.binary_focal_cross_entropy(self._smoothed(y_true), y_pred, *self._factors())
+
+    def gradient_probabilities(self, y_true: Any, y_pred: Any) -> Any:
+        t = self._smoothed(y_true)
+        return self.ops.binary_focal_cross_entropy_backward(t, y_pred, *self._factors())
+
+    def call_and_gradient_from_logits(self, y_true: Any, z: Any) -> tuple[Any, Any, Any]:
+        p = self.ops.sigmoid(z)
+        dz = self.ops.sigmoid_backward(self.gradient_probabilities(y_true, p), z, p)
+        return self.call_probabilities(y_true, p), dz, p
+
+    def _factors(self) -> tuple[float | None, float]:
+        return self.alpha if self.apply_class_balancing else None, self.gamma

@@ -6,7 +6,9 @@ from typing import Any
 
 from minicnn.losses.crossentropy import (
     BinaryCrossentropy,
+    BinaryFocalCrossentropy,
     CategoricalCrossentropy,
+    CategoricalFocalCrossentropy,
     SparseCategoricalCrossentropy,
 )
 from minicnn.losses.distances import (
@@ -23,6 +25,7 @@ from minicnn.losses.distances import (
     Poisson,
     SquaredHinge,
 )
+from minicnn.losses.regions import Dice, Tversky
 
 
 def categorical_crossentropy(
@@ -123,3 +126,46 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
 def poisson(y_true: Any, y_pred: Any) -> Any:
     """See :class:`~minicnn.losses.Poisson`."""
     return Poisson(reduction=None)(y_true, y_pred)
+
+
+def categorical_focal_crossentropy(
+    y_true: Any,
+    y_pred: Any,
+    alpha: Any = 0.25,
+    gamma: float = 2.0,
+    from_logits: bool = False,
+    label_smoothing: float = 0.0,
+    axis: int = -1,
+) -> Any:
+    """See :class:`~minicnn.losses.CategoricalFocalCrossentropy`."""
+    loss = CategoricalFocalCrossentropy(alpha, gamma, from_logits, label_smoothing, axis, None)
+    return loss(y_true, y_pred)
+
+
+def binary_focal_crossentropy(
+    y_true: Any,
+    y_pred: Any,
+    apply_class_balancing: bool = False,
+    alpha: float = 0.25,
+    gamma: float = 2.0,
+    from_logits: bool = False,
+    label_smoothing: float = 0.0,
+    axis: int = -1,
+) -> Any:
+    """See :class:`~minicnn.losses.BinaryFocalCrossentropy`."""
+    loss = BinaryFocalCrossentropy(
+        apply_class_balancing, alpha, gamma, from_logits, label_smoothing, axis, None
+    )
+    return loss(y_true, y_pred)
+
+
+def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Any:
+    """See :class:`~minicnn.losses.Dice`."""
+    return Dice(reduction=None, axis=axis)(y_true, y_pred)
+
+
+def tversky(
+    y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Any = None
+) -> Any:
+    """See :class:`~minicnn.losses.Tversky`."""
+    return Tversky(alpha, beta, reduction=None, axis=axis)(y_true, y_pred)

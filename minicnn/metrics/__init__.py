@@ -1,7 +1,8 @@
 """What is reported beside the loss: figures that people understand, over all batches of an epoch.
 
 ``base.py`` is what every metric is, ``accuracies.py`` counts right answers, ``confusion.py`` has
-precision, recall and AUC, ``errors.py`` the losses as metrics.
+precision, recall and AUC, ``f_score.py`` one figure of both, ``iou.py`` how well regions match,
+``errors.py`` the losses as metrics. ``variable.py`` is what a metric of one's own assigns to.
 """
 
 from __future__ import annotations
@@ -61,10 +62,13 @@ from minicnn.metrics.errors import (
     MeanAbsolutePercentageError,
     MeanSquaredError,
     MeanSquaredLogarithmicError,
+    R2Score,
     RootMeanSquaredError,
     SparseCategoricalCrossentropy,
     SquaredHinge,
 )
+from minicnn.metrics.f_score import F1Score, FBetaScore
+from minicnn.metrics.iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
 from minicnn.registry import lookup, snake_case
 
 __all__ = [
@@ -72,22 +76,30 @@ __all__ = [
     "Accuracy",
     "BinaryAccuracy",
     "BinaryCrossentropy",
+    "BinaryIoU",
     "CategoricalAccuracy",
     "CategoricalCrossentropy",
     "CategoricalHinge",
+    "F1Score",
+    "FBetaScore",
     "FalseNegatives",
     "FalsePositives",
     "Hinge",
+    "IoU",
     "KLDivergence",
     "LogCoshError",
     "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
+    "MeanIoU",
     "MeanMetricWrapper",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
     "Metric",
+    "OneHotIoU",
+    "OneHotMeanIoU",
     "Precision",
+    "R2Score",
     "Recall",
     "RootMeanSquaredError",
     "SparseCategoricalAccuracy",
@@ -125,20 +137,28 @@ _CLASSES: list[type[Metric]] = [
     Accuracy,
     BinaryAccuracy,
     BinaryCrossentropy,
+    BinaryIoU,
     CategoricalAccuracy,
     CategoricalCrossentropy,
     CategoricalHinge,
+    F1Score,
+    FBetaScore,
     FalseNegatives,
     FalsePositives,
     Hinge,
+    IoU,
     KLDivergence,
     LogCoshError,
     Mean,
     MeanAbsoluteError,
     MeanAbsolutePercentageError,
+    MeanIoU,
     MeanSquaredError,
     MeanSquaredLogarithmicError,
+    OneHotIoU,
+    OneHotMeanIoU,
     Precision,
+    R2Score,
     Recall,
     RootMeanSquaredError,
     SparseCategoricalAccuracy,

@@ -7,28 +7,29 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import backend
+from minicnn import backend, initializers
 from minicnn.configurable import Configurable, dtype_name, plain
 from minicnn.losses.targets import as_array, as_floating, match_rank
+from minicnn.metrics.variable import MetricVariable
 
 
 class Metric(Configurable):
     """A figure that is reported, over all batches since the last reset. Write your own like this:
 
     >>> class LargestError(Metric):
-    ...     largest = 0.0
+    ...     def __init__(self, name="largest_error", **kwargs):
+    ...         super().__init__(name=name, **kwargs)
+    ...         self.largest = self.add_weight(name="largest", initializer="zeros")
     ...     def update_state(self, y_true, y_pred, sample_weight=None):
-    ...         self.largest = np.maximum(self.largest, np.abs(y_true - y_pred).max())
+    ...         self.largest.assign(np.maximum(self.largest, np.abs(y_true - y_pred).max()))
     ...     def result(self):
     ...         return self.largest
-    ...     def reset_state(self):
-    ...         self.largest = 0.0
-    >>> metric = LargestError(name="largest_error")
+    >>> metric = LargestError()
     >>> metric.update_state(np.array([1.0, 2.0]), np.array([1.5, 2.0]))
-    >>> metric.result()
-    np.float64(0.5)
+    >>> float(metric.result())
+    0.5
 
-    A metric whose totals only grow by addition can keep them with :meth:`add`.
+    Totals that only grow by addition need no :meth:`add_weight`: :meth:`add` makes them.
 
     Args:
         name: how the metric is called; by default the class's name, numbered as Keras does.
@@ -49,6 +50,47 @@ class Metric(Configurable):
         self.dtype = None if dtype is None else np.dtype(dtype)
         self.ops = backend.current()
         self.totals: dict[str, Any] = {}
+
+    def add_variable(
+        self, shape: Any, initializer: Any, dtype: Any = None, name: str | None = None
+    ) -> MetricVariable:
+        """A new running total that can be assigned to.
+
+        Args:
+            shape: its sizes, ``()`` for a number.
+            initializer: what it holds in the beginning. Every reset fills it with 0.
+            dtype: by default that of the metric, or else ``minicnn.backend.floatx()``.
+            name: its name among the ``totals``, with a number behind it where that is taken.
+        """
+        dtype = np.dtype(dtype or self.dtype or backend.floatx())
+        value = initializers.get("zeros" if initializer is None else initializer)(
+            tuple(shape), dtype=dtype.name
+        )
+        stem = name = name or "variable"
+        number = 0
+        while name in self.totals:
+            number += 1
+            name = f"{stem}_{number}"
+        self.totals[name] = self.ops.asarray(value, dtype)
+        return MetricVariable(self.totals, name)
+
+    def add_weight(
+        self, shape: Any = (), initializer: Any = None, dtype: Any = None, name: str | None = None
+    ) -> MetricVariable:
+        """As :meth:`add_variable`: by default one number, which begins at 0."""
+        return self.add_variable(shape, initializer, dtype, name)
+
+    @property
+    def variables(self) -> list[MetricVariable]:
+        """The running totals."""
+        return [MetricVariable(self.totals, name) for name in self.totals]
+
+    def move_to(self, ops: Any) -> None:
+        """Go on with the arrays of another floor."""
+        if ops is not self.ops:
+            self.ops = ops
+            for name, total in self.totals.items():
+                self.totals[name] = ops.asarray(backend.floor_of(total).to_numpy(total))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor, as plain data."""
@@ -112,7 +154,7 @@ class Sum(Metric):
         self.add(total=np.sum(values))
 
     def result(self) -> Any:
-        return self.totals["total"][()] if self.totals else np.float32(0)
+        return self.totals["total"][()] if "total" in self.totals else np.float32(0)
 
 
 class Mean(Metric):
@@ -146,13 +188,13 @@ class Mean(Metric):
 
     def _add_values(self, values: Any, each: int) -> None:
         """Take values into account, each for so many samples."""
-        if not self.totals:
+        if "total" not in self.totals:
             for name in ("total", "count"):
                 self.totals[name] = _number_like(values, 0, self.dtype)
         self.ops.add_to_mean(self.totals["total"], self.totals["count"], values, each)
 
     def result(self) -> Any:
-        if not self.totals:
+        if "total" not in self.totals:
             return np.float32(0)
         return divide_no_nan(self.totals["total"], self.totals["count"])
 

@@ -1,14 +1,18 @@
-"""Losses as metrics: the mean of a loss's values over all samples, without being minimised."""
+"""Losses as metrics: the mean of a loss's values over all samples, without being minimised; and how
+much of the variance is explained."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from minicnn import losses
 from minicnn.losses.targets import align_sample_weight, as_array, as_floating
-from minicnn.metrics.base import Mean
+from minicnn.metrics.base import Mean, Metric, divide_no_nan, same_shape
+from minicnn.shapes import positive_int
+from minicnn.validation import choice
 
 
 class LossMetric(Mean):
@@ -150,3 +154,79 @@ class SparseCategoricalCrossentropy(LossMetric):
     ):
         loss = losses.SparseCategoricalCrossentropy(from_logits, ignore_class, axis=axis)
         super().__init__(loss, name, dtype)
+
+
+class R2Score(Metric):
+    """How much of the variance of the targets is explained, in each column::
+
+        R^2 = 1 - sum_i w_i (y_i - p_i)^2 / sum_i w_i (y_i - mean(y))^2
+
+    1 is perfect, 0 no better than always predicting the mean. Where all targets are the same, it is
+    0, too.
+
+    Args:
+        class_aggregation: ``"uniform_average"`` gives the mean of all columns,
+            ``"variance_weighted_average"`` that weighted with their variances, ``None`` all.
+        num_regressors: the number k of variables that the prediction was made from. Above 0 the
+            result is the adjusted 1 - (1 - R^2) (n - 1) / (n - k - 1), for n numbers.
+        name, dtype: see :class:`~minicnn.metrics.Metric`.
+
+    >>> R2Score()([[1.0], [4.0], [3.0]], [[2.0], [4.0], [4.0]]).round(3)
+    np.float64(0.571)
+    """
+
+    def __init__(
+        self,
+        class_aggregation: str | None = "uniform_average",
+        num_regressors: int = 0,
+        name: str | None = "r2_score",
+        dtype: Any = None,
+    ):
+        super().__init__(name, dtype)
+        allowed = (None, "uniform_average", "variance_weighted_average")
+        choice(class_aggregation, "class_aggregation", allowed)
+        self.class_aggregation = class_aggregation
+        given = num_regressors != 0
+        self.num_regressors = positive_int(num_regressors, "num_regressors") if given else 0
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        y_true, y_pred = same_shape(y_true, y_pred, self.name)
+        if y_pred.ndim != 2:
+            raise ValueError(
+                f"y_pred: {self.name} needs predictions (samples, columns), got {y_pred.shape}"
+            )
+        # In float64: the sum of squares and the square of the sum nearly cancel.
+        y, p = y_true.astype(np.float64), y_pred.astype(np.float64)
+        w = np.ones_like(y)
+        if sample_weight is not None:
+            w = w * align_sample_weight(as_array(sample_weight), y.shape)
+        self.add(
+            count=np.sum(w, axis=0),
+            sum=np.sum(w * y, axis=0),
+            squares=np.sum(w * y * y, axis=0),
+            errors=np.sum(w * (y - p) ** 2, axis=0),
+            numbers=np.sum(np.ones_like(y)),
+        )
+
+    def result(self) -> Any:
+        if not self.totals:
+            return np.float64(0)
+        names = ("count", "sum", "squares", "errors")
+        count, total, squares, errors = (self.totals[name] for name in names)
+        variance = squares - divide_no_nan(total * total, count)
+        score = np.where(variance == 0, 0.0, 1 - divide_no_nan(errors, variance))[()]
+        if self.class_aggregation == "uniform_average":
+            score = np.mean(score)
+        elif self.class_aggregation == "variance_weighted_average":
+            score = divide_no_nan(np.sum(variance * score), np.sum(variance))
+        if not self.num_regressors:
+            return score
+        n = float(self.totals["numbers"])
+        if n - self.num_regressors - 1 <= 0:
+            warnings.warn(
+                f"num_regressors: {self.num_regressors} are too many for {n:.0f} numbers; R^2 is "
+                "not adjusted",
+                stacklevel=2,
+            )
+            return score
+        return 1 - (1 - score) * (n - 1) / (n - self.num_regressors - 1)

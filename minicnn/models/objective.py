@@ -119,8 +119,17 @@ class Objective:
     # -- what is reported ---------------------------------------------------------------------
 
     def trackers(self) -> list[Metric]:
-        """All running means and metrics."""
-        return [self.total, *self.parts, *self.plain, *self.weighted]
+        """All running means and metrics that are in use."""
+        return [self.total, *self._losses_of_outputs(), *self.plain, *self.weighted]
+
+    def _losses_of_outputs(self) -> list[Mean]:
+        """The running mean of each output's own loss, if there are several outputs."""
+        several = len(self.names) > 1
+        return [
+            tracker
+            for tracker, loss in zip(self.parts, self.losses, strict=True)
+            if several and loss is not None
+        ]
 
     def reset(self) -> None:
         for one in self.trackers():
@@ -159,11 +168,8 @@ class Objective:
 
     def results(self) -> dict[str, Any]:
         """The current values by name: the loss, the losses of several outputs, the metrics."""
-        result = {"loss": self.total.result()}
-        if len(self.names) > 1:
-            for tracker, loss in zip(self.parts, self.losses, strict=True):
-                if loss is not None:
-                    result[tracker.name] = tracker.result()
+        fixed = [self.total, *self._losses_of_outputs()]
+        result = {tracker.name: tracker.result() for tracker in fixed}
         for name, value in self.plain.results():
             result[_numbered(name, result)] = value
         for name, value in self.weighted.results():
@@ -206,9 +212,9 @@ class Scores:
                     self.requested, losses, targets, ys, strict=True
                 )
             ]
-            self.set_totals(self._waiting)
             for metric in self:
-                metric.ops = self.ops
+                metric.move_to(self.ops)
+            self.set_totals(self._waiting)
         for metrics, target, y, weight in zip(self.metrics, targets, ys, weights, strict=True):
             for metric in metrics:
                 metric.update_state(target, y, weight)
@@ -216,10 +222,18 @@ class Scores:
     def results(self) -> list[tuple[str, Any]]:
         """Name and value of each, in order; names begin with the output's if there are several."""
         return [
-            (f"{name}_{metric.name}" if len(self.names) > 1 else metric.name, metric.result())
+            (
+                f"{name}_{metric.name}" if len(self.names) > 1 else metric.name,
+                _as_it_is_now(metric.result()),
+            )
             for name, metrics in zip(self.names, self.metrics, strict=False)
             for metric in metrics
         ]
+
+
+def _as_it_is_now(result: Any) -> Any:
+    """A result that may be a running total itself, which goes on, or is filled with 0."""
+    return result.copy() if hasattr(result, "copy") else result
 
 
 def _go_on_from(metric: Metric, totals: dict[str, Any]) -> None:

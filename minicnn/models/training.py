@@ -12,7 +12,9 @@ import numpy as np
 
 from minicnn import optimizers
 from minicnn.callbacks import CallbackList, History
+from minicnn.callbacks.base import as_floats
 from minicnn.layers.table import LAYERS
+from minicnn.metrics import Metric
 from minicnn.models.batches import Batches, make_batches, split_validation, validation_parts
 from minicnn.models.objective import Objective
 from minicnn.random import SeedGenerator
@@ -387,6 +389,13 @@ class Trainer:
         """The names of what ``evaluate`` returns, in its order; known after the first batch."""
         return [] if self._objective is None else list(self._objective.results())
 
+    @property
+    def metrics(self) -> list[Metric]:
+        """What keeps the figures that ``evaluate`` returns, in its order: the running mean of the
+        loss, those of several outputs' losses, the compiled metrics. Empty before the first batch.
+        """
+        return [] if self._objective is None else self._objective.trackers()
+
     def reset_metrics(self) -> None:
         """Start the running means of loss and metrics anew."""
         if self._objective is not None:
@@ -396,7 +405,8 @@ class Trainer:
         return dict(sorted(self.objective.results().items()))
 
     def _report(self, logs: dict[str, Any], return_dict: bool) -> Any:
+        logs = as_floats(logs)
         if return_dict:
-            return {name: float(value) for name, value in logs.items()}
-        values = [float(logs[name]) for name in self.metrics_names]
+            return logs
+        values = [logs[name] for name in self.metrics_names]
         return values if len(values) > 1 else values[0]

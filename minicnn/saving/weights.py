@@ -104,7 +104,7 @@ def assign(
             )
     if wrong and not skip_mismatch:
         raise ValueError("the weights do not fit the model: " + "; ".join(wrong[:10]))
-    values = [(variable, tree.read(path)) for variable, path in fitting]
+    values = [(variable, tree.read(path, variable.dtype.kind)) for variable, path in fitting]
     for variable, value in values:
         variable.assign(value)
     for line in wrong:

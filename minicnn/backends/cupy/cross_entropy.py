@@ -15,8 +15,12 @@ from minicnn.backends.cupy.activation import SOFTMAX_KERNELS as KERNELS
 from minicnn.backends.numpy.cross_entropy import (
     binary_cross_entropy as binary_cross_entropy,
     binary_cross_entropy_backward as binary_cross_entropy_backward,
+    binary_focal_cross_entropy as binary_focal_cross_entropy,
+    binary_focal_cross_entropy_backward as binary_focal_cross_entropy_backward,
     categorical_cross_entropy as categorical_cross_entropy,
     categorical_cross_entropy_backward as categorical_cross_entropy_backward,
+    categorical_focal_cross_entropy as categorical_focal_cross_entropy,
+    categorical_focal_cross_entropy_backward as categorical_focal_cross_entropy_backward,
     one_hot as one_hot,
     sigmoid_binary_cross_entropy as sigmoid_binary_cross_entropy,
     sigmoid_binary_cross_entropy_backward as sigmoid_binary_cross_entropy_backward,

@@ -28,4 +28,6 @@ from minicnn.backends.numpy.losses import (
     poisson_backward as poisson_backward,
     squared_hinge as squared_hinge,
     squared_hinge_backward as squared_hinge_backward,
+    tversky as tversky,
+    tversky_backward as tversky_backward,
 )

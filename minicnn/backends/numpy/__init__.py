@@ -52,8 +52,12 @@ from minicnn.backends.numpy.conv_transpose import (
 from minicnn.backends.numpy.cross_entropy import (
     binary_cross_entropy as binary_cross_entropy,
     binary_cross_entropy_backward as binary_cross_entropy_backward,
+    binary_focal_cross_entropy as binary_focal_cross_entropy,
+    binary_focal_cross_entropy_backward as binary_focal_cross_entropy_backward,
     categorical_cross_entropy as categorical_cross_entropy,
     categorical_cross_entropy_backward as categorical_cross_entropy_backward,
+    categorical_focal_cross_entropy as categorical_focal_cross_entropy,
+    categorical_focal_cross_entropy_backward as categorical_focal_cross_entropy_backward,
     one_hot as one_hot,
     sigmoid_binary_cross_entropy as sigmoid_binary_cross_entropy,
     sigmoid_binary_cross_entropy_backward as sigmoid_binary_cross_entropy_backward,
@@ -94,6 +98,8 @@ from minicnn.backends.numpy.losses import (
     poisson_backward as poisson_backward,
     squared_hinge as squared_hinge,
     squared_hinge_backward as squared_hinge_backward,
+    tversky as tversky,
+    tversky_backward as tversky_backward,
 )
 from minicnn.backends.numpy.normalization import (
     batch_norm as batch_norm,

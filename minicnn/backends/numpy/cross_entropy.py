@@ -134,6 +134,11 @@ def categorical_cross_entropy_backward(y_true: Any, y_pred: Any) -> Any:
     q = y_pred / total
     clipped = np.clip(q, EPSILON, 1 - EPSILON)
     dq = np.where(q == clipped, -y_true / clipped, 0)
+    return _of_quotient(dq, q, total)
+
+
+def _of_quotient(dq: Any, q: Any, total: Any) -> Any:
+    """The gradient for ``y_pred`` from that for q = y_pred / sum_k y_pred_k."""
     return (dq - np.sum(dq * q, axis=-1, keepdims=True)) / total
 
 
@@ -166,3 +171,88 @@ def binary_cross_entropy_backward(y_true: Any, y_pred: Any) -> Any:
     """dp = (p - t) / (p (1 - p) c) where p is not clipped, 0 where it is."""
     p = np.clip(y_pred, EPSILON, 1 - EPSILON)
     return np.where(y_pred == p, (p - y_true) / (p * (1 - p) * p.shape[-1]), 0)
+
+
+# -- focal: what is predicted well counts less ------------------------------------------------
+
+
+def categorical_focal_cross_entropy(
+    y_true: Any, y_pred: Any, alpha: Any = 0.25, gamma: float = 2.0
+) -> Any:
+    """-sum_k alpha_k t_k (1 - q_k)^gamma log q_k, where q = clip(y_pred / sum_k y_pred_k).
+
+    The factor (1 - q)^gamma takes the weight from classes that are predicted well already
+    (Lin et al. (2017), "Focal loss for dense object detection").
+
+    Args:
+        y_true: targets t (..., c).
+        y_pred: non-negative predictions (..., c).
+        alpha: a number, or one for each class (c,).
+        gamma: 0 for no such factor.
+
+    Returns:
+        The values (...).
+    """
+    alpha = _alpha_like(alpha, y_pred)
+    q = np.clip(y_pred / np.sum(y_pred, axis=-1, keepdims=True), EPSILON, 1 - EPSILON)
+    return -np.sum(alpha * y_true * (1 - q) ** gamma * np.log(q), axis=-1)
+
+
+def categorical_focal_cross_entropy_backward(
+    y_true: Any, y_pred: Any, alpha: Any = 0.25, gamma: float = 2.0
+) -> Any:
+    """As for :func:`categorical_cross_entropy`, with
+
+    dq_k = alpha_k t_k (gamma (1 - q_k)^(gamma - 1) log q_k - (1 - q_k)^gamma / q_k).
+    """
+    alpha = _alpha_like(alpha, y_pred)
+    total = np.sum(y_pred, axis=-1, keepdims=True)
+    q = y_pred / total
+    r = np.clip(q, EPSILON, 1 - EPSILON)
+    slope = gamma * (1 - r) ** (gamma - 1) * np.log(r) - (1 - r) ** gamma / r
+    dq = np.where(q == r, alpha * y_true * slope, 0)
+    return _of_quotient(dq, q, total)
+
+
+def _alpha_like(alpha: Any, y_pred: Any) -> Any:
+    return alpha if np.ndim(alpha) == 0 else np.asarray(alpha, y_pred.dtype, like=y_pred)
+
+
+def binary_focal_cross_entropy(
+    y_true: Any, y_pred: Any, alpha: float | None = None, gamma: float = 2.0
+) -> Any:
+    """The mean over the last axis of w m^gamma b: b the binary cross-entropy, m how wrong p is.
+
+    m = t (1 - p) + (1 - t) p; the weight w is alpha for t = 1 and 1 - alpha for t = 0, or 1 where
+    alpha is ``None`` (Lin et al. (2017)).
+
+    Args:
+        y_true: targets t (..., c), each between 0 and 1.
+        y_pred: probabilities p (..., c).
+
+    Returns:
+        The values (...).
+    """
+    m, b, _ = _focal_parts(y_true, y_pred)
+    return np.mean(_focal_weight(y_true, alpha) * m**gamma * b, axis=-1)
+
+
+def binary_focal_cross_entropy_backward(
+    y_true: Any, y_pred: Any, alpha: float | None = None, gamma: float = 2.0
+) -> Any:
+    """dp = w/c (gamma m^(gamma - 1) (1 - 2 t) b + m^gamma db), with db the gradient of b."""
+    m, b, db = _focal_parts(y_true, y_pred)
+    # Where nothing is wrong, b is next to 0: what m^(gamma - 1) is there does not matter.
+    dm = gamma * np.maximum(m, EPSILON) ** (gamma - 1) * (1 - 2 * y_true)
+    return _focal_weight(y_true, alpha) * (dm * b + m**gamma * db) / y_pred.shape[-1]
+
+
+def _focal_parts(t: Any, p: Any) -> tuple[Any, Any, Any]:
+    """(m, b, db), each (..., c); b and db are those of single numbers."""
+    t, p = t[..., np.newaxis], p[..., np.newaxis]
+    m = t * (1 - p) + (1 - t) * p
+    return m[..., 0], binary_cross_entropy(t, p), binary_cross_entropy_backward(t, p)[..., 0]
+
+
+def _focal_weight(t: Any, alpha: float | None) -> Any:
+    return 1 if alpha is None else t * alpha + (1 - t) * (1 - alpha)

@@ -201,3 +201,42 @@ def kl_divergence_backward(y_true: Any, y_pred: Any) -> Any:
     t = np.clip(y_true, EPSILON, 1)
     p = np.clip(y_pred, EPSILON, 1)
     return np.where(y_pred == p, -t / p, 0)
+
+
+def tversky(
+    y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Any = None
+) -> Any:
+    """1 - I / (I + alpha sum t (1 - p) + beta sum (1 - t) p + EPSILON), with I = sum t p.
+
+    How badly two regions match: I is what they share, the other sums what is missed and what is
+    wrongly found (Salehi et al. (2017), "Tversky loss function for image segmentation using 3D
+    fully convolutional deep networks"). With alpha = beta = 1/2 it is one minus Dice's coefficient
+    2 I / (sum t + sum p).
+
+    Args:
+        y_true: targets t, between 0 and 1.
+        y_pred: predictions p, of the same shape.
+        axis: over which the sums run, an int or several; ``None`` for all, the batch included.
+
+    Returns:
+        The values, along the other axes.
+    """
+    shared, union = _overlap(y_true, y_pred, alpha, beta, axis)
+    return 1 - np.squeeze(shared / union, axis=axis)
+
+
+def tversky_backward(
+    y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Any = None
+) -> Any:
+    """With U the denominator: dp = (I ((1 - alpha) t + beta (1 - t)) - U t) / U^2."""
+    shared, union = _overlap(y_true, y_pred, alpha, beta, axis)
+    dunion = (1 - alpha) * y_true + beta * (1 - y_true)
+    return (shared * dunion - union * y_true) / (union * union)
+
+
+def _overlap(t: Any, p: Any, alpha: float, beta: float, axis: Any) -> tuple[Any, Any]:
+    """(I, U), with ones in their shape where a sum was taken."""
+    shared, missed, found = (
+        np.sum(part, axis=axis, keepdims=True) for part in (t * p, t * (1 - p), (1 - t) * p)
+    )
+    return shared, shared + alpha * missed + beta * found + EPSILON
