@@ -270,6 +270,29 @@ def _upsampling(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
     return Value(b.op("Resize", b.nchw(x).name, "", factors, **how), shape, True)
 
 
+def _framing(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
+    h, w = x.shape[1:3]
+    if h is None or w is None:
+        raise ValueError(
+            f"layer {layer.name!r} ({type(layer).__name__}): to write it in ONNX the size of its "
+            f"input must be known, got shape {x.shape}"
+        )
+    x = b.nchw(x)
+    top, left, height, width = layer.box(h, w)
+    y, borders = x.name, (-top, -left, top + height - h, left + width - w)
+    if any(borders):  # a negative border cuts off
+        before, after = [0, 0, *borders[:2]], [0, 0, *borders[2:]]
+        y = b.op("Pad", y, b.whole(*before, *after), b.constant(layer.fill_value))
+    if (height, width) != shape[1:3]:
+        how = {"mode": "linear"}
+        if layer.interpolation == "nearest":
+            how = {"mode": "nearest", "nearest_mode": "round_prefer_ceil"}
+        sizes = b.whole(*shape[1:3])
+        how["coordinate_transformation_mode"] = "half_pixel"
+        y = b.op("Resize", y, "", "", sizes, axes=[2, 3], **how)
+    return Value(y, shape, True)
+
+
 # -- layers that merge ------------------------------------------------------------------------
 
 
@@ -318,6 +341,7 @@ _TABLE: dict[type, Callable[..., Value]] = {
     layers.Average: _elementwise("Mean"),
     layers.AveragePooling2D: _pool("AveragePool", count_include_pad=0),
     layers.BatchNormalization: _batch_norm,
+    layers.CenterCrop: _framing,
     layers.Concatenate: _concatenate,
     layers.Conv2D: _conv,
     layers.Conv2DTranspose: _transposed,
@@ -337,9 +361,17 @@ _TABLE: dict[type, Callable[..., Value]] = {
     layers.Minimum: _elementwise("Min"),
     layers.Multiply: _elementwise("Mul"),
     layers.PReLU: _prelu,
+    layers.RandomBrightness: _same,
+    layers.RandomContrast: _same,
+    layers.RandomCrop: _framing,
+    layers.RandomFlip: _same,
+    layers.RandomRotation: _same,
+    layers.RandomTranslation: _same,
+    layers.RandomZoom: _same,
     layers.ReLU: _activation,
     layers.Rescaling: _rescaling,
     layers.Reshape: _reshape,
+    layers.Resizing: _framing,
     layers.SeparableConv2D: _separable,
     layers.Softmax: _activation,
     layers.SpatialDropout2D: _same,
