@@ -1,6 +1,6 @@
 """What changes and resizes pictures, against Keras: geometry, colors, sizes, defaults."""
 
-from itertools import product
+from functools import cache
 
 import numpy as np
 import pytest
@@ -35,43 +35,65 @@ def draw(rng, *shape):
 
 def compared(mine, theirs, x):
     """Outputs and gradients in training are the same."""
-    mine.ensure_built(x.shape)
-    y, saved = mine.forward(x, True)
+    compare(mine, x, *of_keras(theirs, x))
+
+
+def of_keras(layer, x):
+    """What a layer of Keras makes of x, an upstream gradient, and what it makes of that."""
+    y = keras.ops.convert_to_numpy(layer(x, training=True))
     dy = draw(np.random.default_rng(1), *y.shape)
 
     def loss(x):
-        y = theirs(x, training=True)
-        return keras.ops.sum(keras.ops.multiply(y, dy))
+        return keras.ops.sum(keras.ops.multiply(layer(x, training=True), dy))
 
-    expected = keras.ops.convert_to_numpy(theirs(x, training=True))
+    return y, dy, keras_gradient(loss, x)[1][0]
+
+
+def compare(layer, x, expected, dy, gradient):
+    layer.ensure_built(x.shape)
+    y, saved = layer.forward(x, True)
     assert y.shape == expected.shape
     assert y.dtype == expected.dtype == np.float32
     assert np.abs(y - expected).max() < 1e-5 * max(1, np.abs(expected).max())
-    _, (gradient,) = keras_gradient(loss, x)
-    assert np.abs(mine.backward(dy, saved) - gradient).max() < 2e-5 * max(1, np.abs(dy).max())
+    assert np.abs(layer.backward(dy, saved) - gradient).max() < 2e-5 * max(1, np.abs(dy).max())
 
 
-@jax_only
-@pytest.mark.parametrize(("interpolation", "fill_mode"), MODES)
-@pytest.mark.parametrize("shape", [(3, 7, 6, 2), (1, 1, 5, 1), (2, 4, 1, 3)])
-def test_the_map_itself(ops, rng, shape, interpolation, fill_mode):
+@cache  # asked again for every floor
+def map_of_keras(shape, interpolation, fill_mode):
+    """Pictures, matrices, and what Keras makes of them."""
+    rng = np.random.default_rng(0)
     x, A = draw(rng, *shape), random_maps(rng, shape[0]).astype(np.float32)
     (a, b, s), (d, e, t) = (A[:, i].T for i in range(2))
     nothing = np.zeros_like(a)
     # Keras counts the column before the row.
     eight = np.stack([e, d, t, b, a, s, nothing, nothing], axis=1)
-    expected = keras.ops.image.affine_transform(x, eight, interpolation, fill_mode, 0.6)
+    y = keras.ops.image.affine_transform(x, eight, interpolation, fill_mode, 0.6)
+    return x, A, np.asarray(y)
+
+
+@jax_only
+@pytest.mark.parametrize(("interpolation", "fill_mode"), MODES)
+@pytest.mark.parametrize("shape", [(3, 7, 6, 2), (1, 1, 5, 1)])
+def test_the_map_itself(ops, shape, interpolation, fill_mode):
+    x, A, expected = map_of_keras(shape, interpolation, fill_mode)
     y = ops.affine2d(x, A, shape[1:3], interpolation, fill_mode, 0.6)
-    assert np.abs(y - np.asarray(expected)).max() < 1e-5
+    assert np.abs(y - expected).max() < 1e-5
+
+
+@cache
+def geometry_of_keras(name, interpolation, fill_mode):
+    how = {"interpolation": interpolation, "fill_mode": fill_mode, "fill_value": 0.3}
+    x = draw(np.random.default_rng(0), *IMAGE)
+    return how, x, of_keras(FIXED[name](keras, **how), x)
 
 
 @jax_only
 @pytest.mark.usefixtures("floor")
 @pytest.mark.parametrize("name", FIXED)
 @pytest.mark.parametrize(("interpolation", "fill_mode"), MODES)
-def test_geometry(rng, name, interpolation, fill_mode):
-    how = {"interpolation": interpolation, "fill_mode": fill_mode, "fill_value": 0.3}
-    compared(FIXED[name](minicnn, **how), FIXED[name](keras, **how), draw(rng, *IMAGE))
+def test_geometry(name, interpolation, fill_mode):
+    how, x, expected = geometry_of_keras(name, interpolation, fill_mode)
+    compare(FIXED[name](minicnn, **how), x, *expected)
 
 
 @pytest.mark.usefixtures("floor")
@@ -94,8 +116,7 @@ def test_contrast(rng, monkeypatch, f):
 @pytest.mark.usefixtures("floor")
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
 def test_resizing_to_any_size(interpolation):
-    """Places between two pixels among them, which must not depend on how they are rounded."""
-    for n, m in product(range(1, 14), range(1, 14)):
+    for n, m in ((1, 3), (6, 9), (10, 4), (5, 5), (13, 1), (4, 2), (7, 12)):
         x = np.arange(n * 4.0, dtype=np.float32).reshape(1, n, 4, 1)
         made, expected = (
             np.asarray(kit.layers.Resizing(m, 3, interpolation)(x)) for kit in (minicnn, keras)
@@ -105,8 +126,8 @@ def test_resizing_to_any_size(interpolation):
 
 @pytest.mark.usefixtures("floor")
 @pytest.mark.parametrize("ratio", ["crop_to_aspect_ratio", "pad_to_aspect_ratio"])
-@pytest.mark.parametrize("size", [(3, 8), (8, 3), (5, 5), (12, 20), (1, 9)])
-@pytest.mark.parametrize("image", [(2, 7, 6, 3), (1, 4, 13, 1), (1, 9, 2, 2)])
+@pytest.mark.parametrize("size", [(3, 8), (8, 3), (12, 20)])
+@pytest.mark.parametrize("image", [(2, 7, 6, 3), (1, 4, 13, 1)])
 def test_resizing_keeps_proportions(rng, image, size, ratio):
     how = {ratio: True, "fill_value": -0.4}
     compared(*(k.layers.Resizing(*size, **how) for k in (minicnn, keras)), draw(rng, *image))
