@@ -284,12 +284,12 @@ def _framing(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
         before, after = [0, 0, *borders[:2]], [0, 0, *borders[2:]]
         y = b.op("Pad", y, b.whole(*before, *after), b.constant(layer.fill_value))
     if (height, width) != shape[1:3]:
-        how = {"mode": "linear"}
+        how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
         if layer.interpolation == "nearest":
-            how = {"mode": "nearest", "nearest_mode": "round_prefer_ceil"}
-        sizes = b.whole(*shape[1:3])
-        how["coordinate_transformation_mode"] = "half_pixel"
-        y = b.op("Resize", y, "", "", sizes, axes=[2, 3], **how)
+            how |= {"mode": "nearest", "nearest_mode": "round_prefer_ceil"}
+        batch_and_channels = b.op("Shape", y, end=2)
+        sizes = b.op("Concat", batch_and_channels, b.whole(*shape[1:3]), axis=0)
+        y = b.op("Resize", y, "", "", sizes, **how)
     return Value(y, shape, True)
 
 

@@ -148,8 +148,11 @@ class Layer(Configurable):
     def build(self, input_shape: Any) -> None:
         """Make the weights for inputs of this shape (batch first; a merger gets a list)."""
 
-    def forward(self, x: Any, training: bool) -> tuple[Any, Any]:
-        """``(output, saved)``: the output, and whatever :meth:`backward` will need."""
+    def forward(self, x: Any, training: bool | None) -> tuple[Any, Any]:
+        """``(output, saved)``: the output, and whatever :meth:`backward` will need.
+
+        ``training`` is ``None`` where a layer or a model is called and nobody said.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define forward(x, training)")
 
     def backward(self, dy: Any, saved: Any) -> Any:
