@@ -187,6 +187,7 @@ def test_augmentation_in_a_model():
     [
         (lambda: layers.RandomFlip("sideways"), ValueError, "mode: .*got 'sideways'"),
         (lambda: layers.RandomRotation(2), ValueError, r"factor: .*\[-1, 1\], got 2"),
+        (lambda: layers.RandomRotation(10**400), ValueError, "factor: .*got 1000"),
         (lambda: layers.RandomRotation("a"), TypeError, "factor: .*got 'a'"),
         (lambda: layers.RandomRotation((0.1,)), ValueError, r"factor: .*two numbers, got 1"),
         (lambda: layers.RandomRotation((0.1, 3)), ValueError, r"factor: .*got 3"),

@@ -6,11 +6,11 @@ column q from which place of the old picture it is taken (``backends/numpy/affin
 
     (u, v) = A (r, q, 1),      A a matrix (2, 3), drawn for each picture.
 
-The middle of a picture lies at m = ((h - 1) / 2, (w - 1) / 2): its pixels are counted from 0 to
-h - 1 by their own middles, and this is half-way between the first and the last. What turns or
-stretches the plane about m takes a place p, measured from m, to M (p - m), and so
+Rows are counted from 0 to h - 1, so the middle of a picture is half-way between these two, in row
+(h - 1) / 2; with an even h that is between two rows of pixels. To turn or to stretch the plane about
+the middle m = ((h - 1) / 2, (w - 1) / 2), a matrix M (2, 2) is applied to what p is away from it:
 
-    A = [M | m - M m]      with M (2, 2).
+    p -> m + M (p - m),      and so      A = [M | m - M m].
 """
 
 from __future__ import annotations

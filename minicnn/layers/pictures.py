@@ -107,8 +107,7 @@ def bounds(factor: Any, name: str, interval: str = "[-1, 1]") -> tuple[float, fl
     ((-0.2, 0.2), (-0.1, 0.3), (0.0, 0.2))
     """
     if isinstance(factor, (list, tuple)):
-        low, high = two_numbers(factor, name, interval)
-        return low, high
+        return two_numbers(factor, name, interval)
     f = abs(number(factor, name, interval))
     return max(-f, float(interval[1:].partition(",")[0])), f
 

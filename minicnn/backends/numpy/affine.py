@@ -21,7 +21,7 @@ Beyond the border, the picture a b c d goes on as the ``fill_mode`` says (k is `
 
 Places are computed in float64 whatever x is: in float32, one at column 1000 would be off by 1e-4.
 
-Source: Wolberg (1990), Digital image warping, chapters 3 and 6; borders as Keras has them on JAX.
+Source: Wolberg (1990), Digital image warping, chapters 3 and 5; borders as Keras has them on JAX.
 """
 
 from __future__ import annotations
