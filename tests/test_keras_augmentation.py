@@ -44,7 +44,8 @@ def of_keras(layer, x):
     dy = draw(np.random.default_rng(1), *y.shape)
 
     def loss(x):
-        return keras.ops.sum(keras.ops.multiply(layer(x, training=True), dy))
+        copy = keras.ops.multiply(x, 1)  # RandomBrightness writes into what it is given
+        return keras.ops.sum(keras.ops.multiply(layer(copy, training=True), dy))
 
     return y, dy, keras_gradient(loss, x)[1][0]
 

@@ -7,8 +7,9 @@ column q from which place of the old picture it is taken (``backends/numpy/affin
     (u, v) = A (r, q, 1),      A a matrix (2, 3), drawn for each picture.
 
 Rows are counted from 0 to h - 1, so the middle of a picture is half-way between these two, in row
-(h - 1) / 2; with an even h that is between two rows of pixels. To turn or to stretch the plane about
-the middle m = ((h - 1) / 2, (w - 1) / 2), a matrix M (2, 2) is applied to what p is away from it:
+(h - 1) / 2; with an even h that is between two rows of pixels. To turn or to stretch the plane
+about the middle m = ((h - 1) / 2, (w - 1) / 2), a matrix M (2, 2) is applied to what a place p is
+away from it:
 
     p -> m + M (p - m),      and so      A = [M | m - M m].
 """
