@@ -29,7 +29,10 @@ def number(value: Any, name: str, interval: str = "(-inf, inf)") -> float:
     is_scalar = getattr(value, "ndim", 0) == 0  # NumPy's numbers and 0-d arrays
     if isinstance(value, (bool, np.bool_, str)) or not is_scalar or not hasattr(value, "__float__"):
         raise TypeError(f"{name}: expected a number, got {value!r}")
-    x = float(value)
+    try:
+        x = float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        x = math.inf
     low, high = (float(bound) for bound in interval[1:-1].split(","))
     above = x >= low if interval[0] == "[" else x > low
     below = x <= high if interval[-1] == "]" else x < high

@@ -139,6 +139,15 @@ CASES = {
     "activity regularization": Case(
         lambda k: k.layers.ActivityRegularization(l1=0.01, l2=0.02), IMAGE
     ),
+    "resizing larger": Case(lambda k: k.layers.Resizing(9, 11), IMAGE),
+    "resizing smaller": Case(lambda k: k.layers.Resizing(3, 5), IMAGE),
+    "resizing nearest": Case(lambda k: k.layers.Resizing(14, 4, interpolation="nearest"), IMAGE),
+    "resizing cropped": Case(lambda k: k.layers.Resizing(4, 9, crop_to_aspect_ratio=True), IMAGE),
+    "resizing padded": Case(
+        lambda k: k.layers.Resizing(4, 9, pad_to_aspect_ratio=True, fill_value=0.7), IMAGE
+    ),
+    "center crop": Case(lambda k: k.layers.CenterCrop(4, 3), IMAGE),
+    "center crop of less": Case(lambda k: k.layers.CenterCrop(5, 8), IMAGE),
     "add": Case(lambda k: k.layers.Add(), [IMAGE, IMAGE, IMAGE]),
     "add broadcast": Case(lambda k: k.layers.Add(), [(3, 1, 6, 4), (3, 7, 1, 4), (3, 4)]),
     "subtract": Case(lambda k: k.layers.Subtract(), [IMAGE, (3, 1, 1, 4)]),
@@ -163,4 +172,18 @@ RANDOM_CASES = {
     ),
     "gaussian dropout": Case(lambda k: k.layers.GaussianDropout(0.4, seed=1), IMAGE),
     "gaussian noise": Case(lambda k: k.layers.GaussianNoise(0.3, seed=1), IMAGE),
+    "random flip": Case(lambda k: k.layers.RandomFlip(seed=1), IMAGE),
+    "random flip across": Case(lambda k: k.layers.RandomFlip("horizontal", seed=2), IMAGE),
+    "random flip down": Case(lambda k: k.layers.RandomFlip("vertical", seed=2), IMAGE),
+    "random translation": Case(lambda k: k.layers.RandomTranslation(0.3, 0.2, seed=1), IMAGE),
+    "random rotation": Case(
+        lambda k: k.layers.RandomRotation(0.1, fill_mode="constant", fill_value=0.3, seed=1), IMAGE
+    ),
+    "random zoom": Case(lambda k: k.layers.RandomZoom(0.3, fill_mode="wrap", seed=1), IMAGE),
+    "random zoom of each axis": Case(
+        lambda k: k.layers.RandomZoom((0.1, 0.4), 0.2, "nearest", seed=1), IMAGE
+    ),
+    "random crop": Case(lambda k: k.layers.RandomCrop(4, 3, seed=1), IMAGE),
+    "random contrast": Case(lambda k: k.layers.RandomContrast(0.5, (-2, 2), seed=1), IMAGE),
+    "random brightness": Case(lambda k: k.layers.RandomBrightness(0.2, (-2, 2), seed=1), IMAGE),
 }

@@ -33,12 +33,13 @@ def data():
     return rng.integers(0, 256, (SAMPLES, 8, 8, 1), dtype=np.uint8), rng.integers(0, 3, SAMPLES)
 
 
-def model(optimizer, monkeypatch, floor=cupy, **compiled):
+def model(optimizer, monkeypatch, floor=cupy, first=(), **compiled):
     monkeypatch.setattr(backend, "_current", floor)
     network = Sequential(
         [
             layers.Input((8, 8, 1)),
             layers.Rescaling(1 / 255),
+            *first,
             layers.Conv2D(4, 3, padding="same", activation="relu", kernel_regularizer="l2"),
             layers.BatchNormalization(),
             layers.MaxPooling2D(),
@@ -104,6 +105,38 @@ def test_recorded_training_is_the_same(name, monkeypatch):
     )
     for weight, expected in zip(weights, textbooks_weights, strict=True):
         assert np.abs(weight - expected).max() < 1e-3
+
+
+def augmentation():
+    return [
+        layers.RandomFlip(seed=1),
+        layers.RandomTranslation(0.1, 0.2, seed=2),
+        layers.RandomRotation(0.1, seed=3),
+        layers.RandomZoom(0.2, seed=4),
+        layers.RandomCrop(6, 5, seed=5),
+        layers.RandomContrast(0.3, (0, 1), seed=6),
+        layers.RandomBrightness(0.1, (0, 1), seed=7),
+        layers.Resizing(9, 9),
+        layers.CenterCrop(8, 8),
+    ]
+
+
+def test_recorded_augmentation_is_the_same(monkeypatch):
+    """Each replay draws anew: the same pictures as step by step, and as on the textbook floor."""
+    found = []
+    for warm_up, floor in ((2, cupy), (10**6, cupy), (2, textbook)):
+        monkeypatch.setattr(recording, "WARM_UP", warm_up)
+        network = model(optimizers.SGD(0.05), monkeypatch, floor, augmentation())
+        found.append(trained(network))
+        if floor is cupy:
+            assert len(network._recorder.recordings) == (warm_up == 2)
+            assert not network._recorder.refused
+        assert network.layers[1].seed_generator.step == 15
+    (weights, losses), (plain, its_losses), (textbooks, _) = found
+    assert losses == its_losses
+    for weight, expected, exact in zip(weights, plain, textbooks, strict=True):
+        assert np.array_equal(weight, expected)
+        assert np.abs(weight - exact).max() < 1e-3
 
 
 def test_a_learning_rate_that_is_set_in_between(monkeypatch):

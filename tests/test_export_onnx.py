@@ -59,6 +59,8 @@ ALL = {**CASES, **RANDOM_CASES}
 NEED_SIZES = {
     "flatten", "reshape", "batch norm axis", "layer norm axes", "layer norm inner axis", "prelu",
     "dropout shared", "alpha dropout shared", "normalization axes",
+    "resizing larger", "resizing smaller", "resizing nearest",
+    "resizing cropped", "resizing padded", "center crop", "center crop of less", "random crop",
 }  # fmt: skip
 IMAGES = [name for name, case in ALL.items() if all(len(shape) == 4 for shape in case.shapes)]
 
@@ -300,6 +302,10 @@ def test_what_cannot_be_exported(tmp_path):
     for layer in (Own(name="own"), OwnDense(2, name="own")):
         with pytest.raises(ValueError, match=r"layer 'own'.*no way to write it"):
             Sequential([Input((3,)), layer]).export(tmp_path / "m.onnx")
+    with pytest.raises(ValueError, match=r"layer 'r'.*size of its input must be known, got .*None"):
+        Sequential([Input((None, 5, 3)), layers.Resizing(2, 2, name="r")]).export(
+            tmp_path / "m.onnx"
+        )
     with pytest.raises(ValueError, match="not built"):
         Sequential([layers.Dense(2)]).export(tmp_path / "m.onnx")
     model = Sequential([Input((3,)), layers.Dense(2)])

@@ -285,6 +285,20 @@ def network_of_everything():
     h = layers.Add()([h, block(h)])
     twice = layers.DepthwiseConv2D(3, padding="same", bias_regularizer="l1")
     h = layers.Average()([twice(h), layers.ELU()(twice(h))])
+    for number, picture in enumerate(
+        [
+            lambda seed: layers.RandomFlip(seed=seed),
+            lambda seed: layers.RandomTranslation(0.1, 0.2, seed=seed),
+            lambda seed: layers.RandomRotation(0.1, seed=seed),
+            lambda seed: layers.RandomZoom(0.2, seed=seed),
+            lambda seed: layers.RandomContrast(0.2, (-50, 50), seed=seed),
+            lambda seed: layers.RandomBrightness(0.01, (-50, 50), seed=seed),
+            lambda _: layers.Resizing(11, 12),
+            lambda seed: layers.RandomCrop(10, 9, seed=seed),
+            lambda _: layers.CenterCrop(9, 8),
+        ]
+    ):
+        h = picture(number)(h)
     a = layers.MaxPooling2D((2, 3), strides=2, padding="same")(h)
     b = layers.AveragePooling2D((3, 2), strides=2, padding="same")(h)
     h = layers.Concatenate()([a, b])

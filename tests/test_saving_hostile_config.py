@@ -225,6 +225,7 @@ def test_learning_rates_that_cannot_be(path, rate):
     [
         ("ZeroPadding2D", {"padding": 10**9}),
         ("UpSampling2D", {"size": 10**9}),
+        ("Resizing", {"height": 2**31, "width": 2**31}),
         ("Conv2DTranspose", {"filters": 1, "kernel_size": 1, "strides": 10**9}),
         ("Dense", {"units": 2**31}),
         ("Conv2D", {"filters": 1, "kernel_size": [1, 2**20]}),

@@ -304,6 +304,29 @@ def _upsampling(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
     return Value(b.op("Resize", b.nchw(x).name, "", factors, **how), shape, True)
 
 
+def _framing(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
+    h, w = x.shape[1:3]
+    if h is None or w is None:
+        raise ValueError(
+            f"layer {layer.name!r} ({type(layer).__name__}): to write it in ONNX the size of its "
+            f"input must be known, got shape {x.shape}"
+        )
+    x = b.nchw(x)
+    top, left, height, width = layer.box(h, w)
+    y, borders = x.name, (-top, -left, top + height - h, left + width - w)
+    if any(borders):  # a negative border cuts off
+        before, after = [0, 0, *borders[:2]], [0, 0, *borders[2:]]
+        y = b.op("Pad", y, b.whole(*before, *after), b.constant(layer.fill_value))
+    if (height, width) != shape[1:3]:
+        how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        if layer.interpolation == "nearest":
+            how |= {"mode": "nearest", "nearest_mode": "round_prefer_ceil"}
+        batch_and_channels = b.op("Shape", y, end=2)
+        sizes = b.op("Concat", batch_and_channels, b.whole(*shape[1:3]), axis=0)
+        y = b.op("Resize", y, "", "", sizes, **how)
+    return Value(y, shape, True)
+
+
 # -- layers that merge ------------------------------------------------------------------------
 
 
@@ -354,6 +377,7 @@ _TABLE: dict[type, Callable[..., Value]] = {
     layers.Average: _elementwise("Mean"),
     layers.AveragePooling2D: _pool("AveragePool", count_include_pad=0),
     layers.BatchNormalization: _batch_norm,
+    layers.CenterCrop: _framing,
     layers.Concatenate: _concatenate,
     layers.Conv2D: _conv,
     layers.Conv2DTranspose: _transposed,
@@ -377,10 +401,18 @@ _TABLE: dict[type, Callable[..., Value]] = {
     layers.Normalization: _normalization,
     layers.PReLU: _prelu,
     layers.Permute: _permute,
+    layers.RandomBrightness: _same,
+    layers.RandomContrast: _same,
+    layers.RandomCrop: _framing,
+    layers.RandomFlip: _same,
+    layers.RandomRotation: _same,
+    layers.RandomTranslation: _same,
+    layers.RandomZoom: _same,
     layers.ReLU: _activation,
     layers.RepeatVector: _repeat_vector,
     layers.Rescaling: _rescaling,
     layers.Reshape: _reshape,
+    layers.Resizing: _framing,
     layers.SeparableConv2D: _separable,
     layers.Softmax: _activation,
     layers.SpatialDropout2D: _same,

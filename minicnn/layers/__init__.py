@@ -8,7 +8,14 @@ from minicnn.layers.activation import (
     ReLU,
     Softmax,
 )
+from minicnn.layers.augmentation import (
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+)
 from minicnn.layers.base import Layer
+from minicnn.layers.color import RandomBrightness, RandomContrast
 from minicnn.layers.convolution import Conv2D, Convolution2D
 from minicnn.layers.dense import Dense
 from minicnn.layers.input import Input, InputLayer
@@ -62,6 +69,7 @@ from minicnn.layers.reshaping import (
     UpSampling2D,
     ZeroPadding2D,
 )
+from minicnn.layers.resizing import CenterCrop, RandomCrop, Resizing
 from minicnn.layers.separable import (
     DepthwiseConv2D,
     SeparableConv2D,
@@ -83,6 +91,7 @@ __all__ = [
     "AveragePooling2D",
     "AvgPool2D",
     "BatchNormalization",
+    "CenterCrop",
     "Concatenate",
     "Conv2D",
     "Conv2DTranspose",
@@ -113,10 +122,18 @@ __all__ = [
     "Normalization",
     "PReLU",
     "Permute",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv2D",
     "SeparableConvolution2D",
     "Softmax",
@@ -134,27 +151,9 @@ __all__ = [
     "subtract",
 ]
 
-_AUGMENTATION = (
-    "change the pictures before the model sees them: map them in a minicnn.data.Dataset, or in a "
-    "generator"
-)
 # What Keras has and this library lacks, and what to write instead.
 _INSTEAD = {
-    **dict.fromkeys(
-        (
-            "RandomBrightness",
-            "RandomContrast",
-            "RandomCrop",
-            "RandomFlip",
-            "RandomRotation",
-            "RandomTranslation",
-            "RandomZoom",
-        ),
-        _AUGMENTATION,
-    ),
-    "CenterCrop": "use Cropping2D, or slice the arrays",
     "Lambda": "use Rescaling for scale * x + offset, or write a Layer with forward and backward",
-    "Resizing": "use UpSampling2D, or resize pictures with minicnn.utils.load_img(target_size=...)",
 }
 
 

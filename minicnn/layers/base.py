@@ -71,12 +71,14 @@ class Layer(Configurable):
         input_rank: the rank that an input must have, batch included; ``None`` for any.
         can_skip_input_gradient: whether ``backward`` takes a third argument ``input_gradient``,
             ``False`` where nobody asks for the gradient of the input (a network's first layer).
+        trains_by_default: whether a call that does not say ``training`` is one in training.
     """
 
     keras_module = "keras.layers"
     not_in_config = frozenset({"input_shape", "input_dim"})
     input_rank: int | None = None
     can_skip_input_gradient = False
+    trains_by_default = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -146,8 +148,11 @@ class Layer(Configurable):
     def build(self, input_shape: Any) -> None:
         """Make the weights for inputs of this shape (batch first; a merger gets a list)."""
 
-    def forward(self, x: Any, training: bool) -> tuple[Any, Any]:
-        """``(output, saved)``: the output, and whatever :meth:`backward` will need."""
+    def forward(self, x: Any, training: bool | None) -> tuple[Any, Any]:
+        """``(output, saved)``: the output, and whatever :meth:`backward` will need.
+
+        ``training`` is ``None`` where a layer or a model is called and nobody said.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define forward(x, training)")
 
     def backward(self, dy: Any, saved: Any) -> Any:
@@ -255,12 +260,13 @@ class Layer(Configurable):
 
     # -- calling ------------------------------------------------------------------------------
 
-    def __call__(self, inputs: Any, training: bool = False) -> Any:
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         """Call the layer on an array, or on the symbolic output of another layer.
 
         Args:
             inputs: an array, or a list of arrays for a layer that merges; or symbolic tensors.
-            training: whether Dropout drops and BatchNormalization uses the batch's statistics.
+            training: whether Dropout drops and BatchNormalization uses the batch's statistics. Not
+                given, they do not, but the layers that change pictures at random do, as in Keras.
 
         Returns:
             A NumPy array; or a symbolic tensor, if ``inputs`` is one.

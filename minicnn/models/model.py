@@ -191,7 +191,7 @@ class Model(Saved, Trainer, Predictor, Layer):
 
     # -- a model is a layer -------------------------------------------------------------------
 
-    def __call__(self, inputs: Any, training: bool = False) -> Any:
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         if isinstance(inputs, dict):
             inputs = self._from_dict(inputs)
         if isinstance(inputs, (list, tuple)) and len(inputs) == 1:

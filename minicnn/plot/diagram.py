@@ -21,6 +21,7 @@ COLOURS = {
     "Normalization": "#e3d7f0",
     "Dropout": "#e6e6e6",
     "Noise": "#e6e6e6",
+    "Random": "#e6e6e6",
 }
 MODEL, OTHER = "#fbdce2", "#fff7d6"
 # In inches, and in points.

@@ -146,7 +146,7 @@ class Reader:
             if not isinstance(nodes, list):
                 raise ValueError(f"layer {layer.name!a}: expected a list of inbound_nodes")
             for number, node in enumerate(nodes):
-                calls[layer.name, number] = _call_arguments(node, layer.name)
+                calls[layer.name, number] = _call_arguments(node, layer)
         tensors: dict[Call, list[SymbolicTensor]] = {}
         for name, layer in layers.items():
             if isinstance(layer, InputLayer):
@@ -250,10 +250,10 @@ def _check_size(tensor: SymbolicTensor) -> None:
 # -- the parts of a call ----------------------------------------------------------------------
 
 
-def _call_arguments(node: Any, name: str) -> tuple[list[tuple[str, int, int, Any]], Any]:
+def _call_arguments(node: Any, layer: Layer) -> tuple[list[tuple[str, int, int, Any]], Any]:
     """``([(layer, call, output, shape), ...], pack)`` of an entry of ``inbound_nodes``; ``pack``
     makes of a list of tensors what the layer is called on: one tensor, a list or a dict."""
-    where = f"layer {name!a}: inbound_nodes"
+    where = f"layer {layer.name!a}: inbound_nodes"
     if not isinstance(node, dict) or set(node) != {"args", "kwargs"}:
         raise ValueError(f"{where}: expected objects of args and kwargs")
     args, kwargs = node["args"], node["kwargs"]
@@ -263,7 +263,8 @@ def _call_arguments(node: Any, name: str) -> tuple[list[tuple[str, int, int, Any
         if key == "mask" and isinstance(value, (dict, list)):  # one for each input
             masks = value.values() if isinstance(value, dict) else value
             value = next((mask for mask in masks if mask is not None), None)
-        if value not in _WITHOUT_EFFECT.get(key, ()):
+        default = key == "training" and value is layer.trains_by_default
+        if not default and value not in _WITHOUT_EFFECT.get(key, ()):
             raise ValueError(f"{where}: minicnn calls layers without the argument {short(key)}")
     if not isinstance(args, list) or len(args) != 1:
         raise ValueError(f"{where}: expected one argument, a tensor or a list or dict of tensors")

@@ -215,6 +215,21 @@ def resampling(ops: Any, rng: Any, dtype: Any) -> list[np.ndarray]:
     return found
 
 
+def affine(ops: Any, rng: Any, dtype: Any) -> list[np.ndarray]:
+    x, found = normal(rng, (3, 4, 5, 3), dtype), []
+    # A little more or less than the identity, so that places lie on both sides of every border.
+    for A in (
+        np.eye(2, 3) + rng.normal(size=(3, 2, 3)),
+        np.array([[[0.5, 0.2, -3], [0.4, -1, 6]]]),
+    ):
+        for how in ("nearest", "bilinear"):
+            for mode in ("constant", "nearest", "reflect", "wrap"):
+                y = ops.affine2d(x, A, (6, 2), how, mode, 0.7)
+                dy = normal(rng, y.shape, dtype)
+                found += [y, ops.affine2d_backward(dy, A, x.shape, how, mode)]
+    return found
+
+
 def updates(ops: Any, rng: Any, dtype: Any) -> list[np.ndarray]:
     found = []
     for n in (37, 600):
@@ -258,6 +273,6 @@ CALLS = {
     for call in (
         *(dense, convolution, implicit_convolution, transposed, depthwise, pooling, global_pooling),
         *(batch_norm, layer_norm, activations, cross_entropy, reporting, random_numbers),
-        *(resampling, updates),
+        *(resampling, affine, updates),
     )
 }

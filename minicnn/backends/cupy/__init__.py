@@ -43,6 +43,10 @@ from minicnn.backends.cupy.activation import (
     tanh as tanh,
     tanh_backward as tanh_backward,
 )
+from minicnn.backends.cupy.affine import (
+    affine2d as affine2d,
+    affine2d_backward as affine2d_backward,
+)
 from minicnn.backends.cupy.arrays import (
     asarray as asarray,
     take as take,

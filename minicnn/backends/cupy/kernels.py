@@ -16,7 +16,7 @@ def names() -> list[str]:
     """The files of kernels, without their ``.cu``.
 
     >>> names()[:3]
-    ['activation', 'batches', 'conv']
+    ['activation', 'affine', 'batches']
     """
     return sorted(path.stem for path in FOLDER.glob("*.cu"))
 

@@ -13,6 +13,10 @@ from minicnn.backends.numba.activation import (
     sigmoid_backward as sigmoid_backward,
     softmax as softmax,
 )
+from minicnn.backends.numba.affine import (
+    affine2d as affine2d,
+    affine2d_backward as affine2d_backward,
+)
 from minicnn.backends.numba.arrays import (
     asarray as asarray,
     take as take,

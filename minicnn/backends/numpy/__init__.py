@@ -38,6 +38,10 @@ from minicnn.backends.numpy.activation import (
     tanh as tanh,
     tanh_backward as tanh_backward,
 )
+from minicnn.backends.numpy.affine import (
+    affine2d as affine2d,
+    affine2d_backward as affine2d_backward,
+)
 from minicnn.backends.numpy.arrays import (
     asarray as asarray,
     take as take,
