@@ -15,6 +15,7 @@ import numpy as np
 from minicnn import layers
 from minicnn.activations import LayerActivation
 from minicnn.backend import epsilon
+from minicnn.exporting import moving
 from minicnn.exporting.activations import activate
 from minicnn.exporting.builder import Builder, Value
 from minicnn.shapes import padding_for, same_padding, span, transposed_output_size
@@ -228,7 +229,7 @@ def _unit_norm(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
     return replace(x, name=b.op("Div", x.name, b.op("Max", length, b.constant(layer.shortest))))
 
 
-# -- layers that compute element by element, or only move numbers -----------------------------
+# -- layers that compute element by element ---------------------------------------------------
 
 
 def _activation(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
@@ -257,74 +258,6 @@ def _normalization(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
 
 def _same(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
     return x
-
-
-def _flatten(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
-    return Value(b.op("Flatten", b.nhwc(x).name), shape)
-
-
-def _reshape(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
-    # 0 stands for the size that is there: the batch.
-    return Value(b.op("Reshape", b.nhwc(x).name, b.whole(0, *layer.target_shape)), shape)
-
-
-def _permute(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
-    return Value(b.op("Transpose", b.nhwc(x).name, perm=[0, *layer.dims]), shape)
-
-
-def _repeat_vector(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
-    rows = b.op("Unsqueeze", x.name, b.whole(1))
-    return Value(b.op("Tile", rows, b.whole(1, layer.n, 1)), shape)
-
-
-def _zero_padding(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
-    (top, bottom), (left, right) = layer.padding
-    before, after = [0, top, left, 0], [0, bottom, right, 0]
-    if x.channels_first:
-        before, after = [0, 0, top, left], [0, 0, bottom, right]
-    y = b.op("Pad", x.name, b.whole(*before, *after), b.constant(0.0))
-    return replace(x, name=y, shape=shape)
-
-
-def _cropping(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
-    (top, bottom), (left, right) = layer.cropping
-    # An end that is counted from the back; the largest number for the very end.
-    ends = [-cut if cut else 2**31 - 1 for cut in (bottom, right)]
-    axes = b.whole(2, 3) if x.channels_first else b.whole(1, 2)
-    y = b.op("Slice", x.name, b.whole(top, left), b.whole(*ends), axes)
-    return replace(x, name=y, shape=shape)
-
-
-def _upsampling(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
-    factors = b.constant(np.array([1, 1, *layer.size]), np.float32)
-    if layer.interpolation == "nearest":
-        how = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    else:
-        how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-    return Value(b.op("Resize", b.nchw(x).name, "", factors, **how), shape, True)
-
-
-def _framing(b: Builder, layer: Any, x: Value, shape: Shape) -> Value:
-    h, w = x.shape[1:3]
-    if h is None or w is None:
-        raise ValueError(
-            f"layer {layer.name!r} ({type(layer).__name__}): to write it in ONNX the size of its "
-            f"input must be known, got shape {x.shape}"
-        )
-    x = b.nchw(x)
-    top, left, height, width = layer.box(h, w)
-    y, borders = x.name, (-top, -left, top + height - h, left + width - w)
-    if any(borders):  # a negative border cuts off
-        before, after = [0, 0, *borders[:2]], [0, 0, *borders[2:]]
-        y = b.op("Pad", y, b.whole(*before, *after), b.constant(layer.fill_value))
-    if (height, width) != shape[1:3]:
-        how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-        if layer.interpolation == "nearest":
-            how |= {"mode": "nearest", "nearest_mode": "round_prefer_ceil"}
-        batch_and_channels = b.op("Shape", y, end=2)
-        sizes = b.op("Concat", batch_and_channels, b.whole(*shape[1:3]), axis=0)
-        y = b.op("Resize", y, "", "", sizes, **how)
-    return Value(y, shape, True)
 
 
 # -- layers that merge ------------------------------------------------------------------------
@@ -377,16 +310,16 @@ _TABLE: dict[type, Callable[..., Value]] = {
     layers.Average: _elementwise("Mean"),
     layers.AveragePooling2D: _pool("AveragePool", count_include_pad=0),
     layers.BatchNormalization: _batch_norm,
-    layers.CenterCrop: _framing,
+    layers.CenterCrop: moving.framing,
     layers.Concatenate: _concatenate,
     layers.Conv2D: _conv,
     layers.Conv2DTranspose: _transposed,
-    layers.Cropping2D: _cropping,
+    layers.Cropping2D: moving.cropping,
     layers.Dense: _dense,
     layers.DepthwiseConv2D: _depthwise,
     layers.Dropout: _same,
     layers.ELU: _activation,
-    layers.Flatten: _flatten,
+    layers.Flatten: moving.flatten,
     layers.GaussianDropout: _same,
     layers.GaussianNoise: _same,
     layers.GlobalAveragePooling2D: _global_pool("GlobalAveragePool"),
@@ -400,26 +333,26 @@ _TABLE: dict[type, Callable[..., Value]] = {
     layers.Multiply: _elementwise("Mul"),
     layers.Normalization: _normalization,
     layers.PReLU: _prelu,
-    layers.Permute: _permute,
+    layers.Permute: moving.permute,
     layers.RandomBrightness: _same,
     layers.RandomContrast: _same,
-    layers.RandomCrop: _framing,
+    layers.RandomCrop: moving.framing,
     layers.RandomFlip: _same,
     layers.RandomRotation: _same,
     layers.RandomTranslation: _same,
     layers.RandomZoom: _same,
     layers.ReLU: _activation,
-    layers.RepeatVector: _repeat_vector,
+    layers.RepeatVector: moving.repeat_vector,
     layers.Rescaling: _rescaling,
-    layers.Reshape: _reshape,
-    layers.Resizing: _framing,
+    layers.Reshape: moving.reshape,
+    layers.Resizing: moving.framing,
     layers.SeparableConv2D: _separable,
     layers.Softmax: _activation,
     layers.SpatialDropout2D: _same,
     layers.Subtract: _elementwise("Sub"),
     layers.UnitNormalization: _unit_norm,
-    layers.UpSampling2D: _upsampling,
-    layers.ZeroPadding2D: _zero_padding,
+    layers.UpSampling2D: moving.upsampling,
+    layers.ZeroPadding2D: moving.zero_padding,
 }
 # The layers that a batch normalization which follows can be folded into.
 CAN_FOLD = {
