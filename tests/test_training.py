@@ -463,7 +463,7 @@ def test_small_batches_are_gathered_together(monkeypatch, batch_size):
     for together in (1, 2500, 2**19):
         monkeypatch.setattr(batches, "TOGETHER", together)
         order = SeedGenerator(seed=3)
-        drawn = batches.ArrayBatches([x], [y], [None], batch_size, order, None, textbook, None)
+        drawn = batches.ArrayBatches([x], [y], [None], batch_size, order, textbook, None)
         seen.append([(x.copy(), y.copy(), w) for (x,), (y,), (w,) in drawn])
     for one, *others in zip(*seen, strict=True):
         assert len(one[0]) == min(batch_size, 500) or one is seen[0][-1]
