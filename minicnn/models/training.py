@@ -17,7 +17,7 @@ from minicnn.models.batches import Batches, Round, make_batches, split_validatio
 from minicnn.models.objective import Objective
 from minicnn.random import SeedGenerator
 from minicnn.shapes import positive_int
-from minicnn.validation import choice
+from minicnn.validation import about, choice
 from minicnn.variables import ParameterVector
 
 
@@ -205,10 +205,11 @@ class Trainer:
         )  # fmt: skip
         validation = None
         if validation_data is not None:
-            validation = make_batches(
-                self, *validation_parts(validation_data),
-                validation_batch_size or batch_size, validation_steps, "validation_steps",
-            )  # fmt: skip
+            with about("validation data"):
+                validation = make_batches(
+                    self, *validation_parts(validation_data),
+                    validation_batch_size or batch_size, validation_steps, "validation_steps",
+                )  # fmt: skip
         hooks = self._hooks(callbacks, verbose, epochs=epochs, steps=batches.steps, train=True)
         self.rounds = [one.round for one in (batches, validation) if one is not None]
         self.stop_training, self.start_at = False, (initial_epoch, 0, 0)
