@@ -446,14 +446,15 @@ class Gpu:
                 return self
 
             def copy_from_host_async(self, source, size, stream):
+                assert size <= min(len(self), len(source))
                 stream.push(lambda: self.__setitem__(slice(size), source[:size]))
 
             copy_from_device_async = copy_from_host_async
 
         self.Memory = Memory
-        self.cuda = SimpleNamespace(
-            Stream=Stream, Event=Event, alloc_pinned_memory=Memory, alloc=Memory
-        )
+        self.cuda = SimpleNamespace(Stream=Stream, Event=Event, alloc=Memory)
+        # CuPy rounds it up to a power of two, and this kind of memory alone.
+        self.cuda.alloc_pinned_memory = lambda size: Memory(1 << (size - 1).bit_length())
 
     def work(self):
         """Do the next thing of one of the streams that have something to do and may do it."""

@@ -258,5 +258,6 @@ class Slot:
 
     def __init__(self, cupy: Any, size: int):
         self.pinned = cupy.cuda.alloc_pinned_memory(size)
-        self.buffer = cupy.cuda.alloc(size)
+        # CuPy gives out pinned memory in powers of two; the buffer must hold as much.
+        self.buffer = cupy.cuda.alloc(self.pinned.size())
         self.fetched, self.moved = (cupy.cuda.Event(disable_timing=True) for _ in range(2))
