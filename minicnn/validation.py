@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -50,3 +52,18 @@ def choice(value: Any, name: str, accepted: tuple[Any, ...]) -> None:
     """
     if value not in accepted:
         raise ValueError(f"{name}: expected {' or '.join(map(repr, accepted))}, got {value!r}")
+
+
+@contextmanager
+def about(what: str) -> Iterator[None]:
+    """Errors that are raised meanwhile say what they are about.
+
+    >>> with about("validation data"):
+    ...     choice(3, "x", (1, 2))
+    Traceback (most recent call last):
+    ValueError: validation data: x: expected 1 or 2, got 3
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{what}: {error}") from error

@@ -146,7 +146,7 @@ class ParameterVector:
             self.slices.append(slice(end, end + variable.size))
             end += -(-variable.size // ALIGNMENT) * ALIGNMENT
         dtype = self.variables[0].dtype if self.variables else np.dtype(np.float32)
-        template = self.variables[0].value if self.variables else np.empty(0, dtype)
+        template = self.variables[0].value if self.variables else ops.asarray(np.empty(0, dtype))
         self.value = np.zeros_like(template, shape=(end,))
         self.gradient = np.zeros_like(self.value)
         for variable, place in zip(self.variables, self.slices, strict=True):

@@ -55,9 +55,11 @@ def train(folder, stop_at=None, epochs=4, save_freq="epoch", data="arrays", more
     net = (make or model)()
     x, y = arrays()
     given, options = (x, y), {"batch_size": BATCH, "validation_split": 0.2}
-    if data == "dataset":
+    if data.startswith("dataset"):
         pipeline = Dataset.from_tensor_slices((x, y)).cache().shuffle(20).batch(BATCH).prefetch(2)
-        given, options = (pipeline,), {}
+        given, options = (pipeline.repeat() if "repeated" in data else pipeline,), {}
+    if data.endswith("three steps"):
+        options["steps_per_epoch"], epochs = 3, 2 * epochs  # some begin in the middle of the data
     hooks = more() if more else []
     if folder is not None:
         hooks.append(callbacks.BackupAndRestore(folder, save_freq))
@@ -90,7 +92,9 @@ def floor(request):
     backend.use(before)
 
 
-@pytest.mark.parametrize("data", ["arrays", "dataset"])
+@pytest.mark.parametrize(
+    "data", ["arrays", "dataset", "arrays, three steps", "dataset repeated, three steps"]
+)
 @pytest.mark.parametrize("save_freq", ["epoch", 1, 3])
 @pytest.mark.parametrize("stop_at", [1, 8, 9, 15])
 def test_interrupted_and_taken_up(floor, data, save_freq, stop_at, tmp_path):

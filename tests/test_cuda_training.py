@@ -164,6 +164,20 @@ def test_freezing_a_layer_in_between(monkeypatch):
     assert all(np.array_equal(a, b) for a, b in zip(*weights, strict=True))
 
 
+@pytest.mark.parametrize("optimizer", [optimizers.Adagrad(), optimizers.SGD(global_clipnorm=1.0)])
+def test_a_model_of_which_all_is_frozen(optimizer, monkeypatch):
+    figures = []
+    for floor in (cupy, textbook):
+        network = model("sgd", monkeypatch, floor)
+        network.trainable = False
+        network.compile(optimizer.from_config(optimizer.get_config()), network.loss)
+        before = network.get_weights()
+        after, history = trained(network, 2)
+        assert all((a == b).all() for a, b in zip(before, after, strict=True))
+        figures.append(history["loss"])
+    np.testing.assert_allclose(*figures, rtol=1e-5)
+
+
 def test_nadam_runs_unrecorded(monkeypatch):
     """It computes its momenta with Python's numbers."""
     network = model(optimizers.Nadam(0.01), monkeypatch)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
 keras = pytest.importorskip("keras")
 
@@ -207,8 +208,8 @@ def test_the_order_of_layers_is_keras_order_on_random_graphs(rng):
             first, second = kit.Input((3,), name="in_a"), kit.Input((3,), name="in_b")
             tensors = [first, second]
             shared = kit.layers.Dense(3, name="shared")
-            for k, given in enumerate(parents):
-                inputs = [tensors[(p + k) % len(tensors)] for p in given]
+            for k, before in enumerate(parents):
+                inputs = [tensors[(p + k) % len(tensors)] for p in before]
                 if len(inputs) == 1:
                     layer = shared if k % 5 == 0 else kit.layers.Dense(3, name=f"d{k}")
                     tensors.append(layer(inputs[0]))
@@ -267,6 +268,75 @@ def test_data_that_run_out_are_reported_by_both(data):
     np.testing.assert_allclose(values[0], values[1], rtol=1e-4)
 
 
+@settings(max_examples=8, deadline=None)
+@given(
+    stream=st.booleans(),
+    steps_per_epoch=st.integers(1, 5),
+    validation_steps=st.none() | st.integers(1, 2),
+    validation_freq=st.integers(1, 2) | st.just([1, 3]),
+    initial_epoch=st.integers(0, 1),
+)
+@pytest.mark.filterwarnings("ignore:.*ran out of data", "ignore:the data ran out")
+def test_epochs_of_some_steps_go_on_where_the_last_one_stopped(stream, **options):
+    x = np.linspace(-1, 1, 28, dtype=np.float32).reshape(14, 2)
+    y = np.cos(5 * x)
+
+    results = []
+    models = twins(lambda kit: kit.Sequential([kit.Input((2,)), kit.layers.Dense(2)]))
+    for kit, model in zip((minicnn, keras), models, strict=True):
+        model.compile("sgd", "mse")
+        data = {"x": x, "y": y, "batch_size": 4}
+        if stream:
+            data = {"x": batches_of(kit, x, y, 4)}
+        history = model.fit(
+            **data, **options, validation_data=(x, y), validation_batch_size=5,
+            epochs=4, shuffle=False, verbose=0,
+        )  # fmt: skip
+        results.append((history.epoch, history.history, model.get_weights()))
+    (epochs, mine, weights), (their_epochs, theirs, their_weights) = results
+    assert epochs == their_epochs
+    assert list(mine) == list(theirs)
+    for name in mine:
+        np.testing.assert_allclose(mine[name], theirs[name], rtol=1e-4)
+    for ours, other in zip(weights, their_weights, strict=True):
+        assert np.abs(ours - other).max() < 1e-5
+
+
+@pytest.mark.parametrize("losses", [(1, 1, 1), (1, 0, 1), (0, 1, 0)])
+def test_what_is_reported_of_several_outputs(losses, rng):
+    x = rng.normal(size=(12, 4)).astype(np.float32)
+    y = [rng.integers(0, 3, 12), rng.normal(size=(12, 1)), rng.integers(0, 2, 12)]
+    weights = [rng.random(12) for _ in y]
+
+    def build(kit):
+        tensor, layers = kit.Input((4,)), kit.layers
+        return kit.Model(
+            tensor,
+            [
+                layers.Dense(3, activation="softmax", name="kind")(tensor),
+                layers.Dense(1, name="size")(tensor),
+                layers.Dense(1, activation="sigmoid", name="alive")(tensor),
+            ],
+        )
+
+    results = []
+    for model in twins(build):
+        names = ("sparse_categorical_crossentropy", "mse", "binary_crossentropy")
+        model.compile(
+            "sgd",
+            [name if wanted else None for name, wanted in zip(names, losses, strict=True)],
+            metrics=[["accuracy", "accuracy"], ["mae"], ["accuracy"]],
+            weighted_metrics=[["accuracy"], ["mse", "mae"], ["accuracy", "accuracy"]],
+        )
+        history = model.fit(x, y, sample_weight=weights, epochs=2, shuffle=False, verbose=0)
+        results.append((history.history, model.evaluate(x, y, verbose=0)))
+    (mine, evaluated), (theirs, their_evaluated) = results
+    assert list(mine) == list(theirs)
+    for name in mine:
+        np.testing.assert_allclose(mine[name], theirs[name], rtol=1e-4, err_msg=name)
+    np.testing.assert_allclose(evaluated, their_evaluated, rtol=1e-4)
+
+
 def test_arithmetic_on_tensors_agrees(rng):
     x = [rng.normal(size=(4, 3)).astype(np.float32) for _ in range(2)]
     results = []
@@ -296,6 +366,34 @@ def test_a_nested_summary_has_keras_rows(monkeypatch):
     assert list(ours) == list(names)
     assert ours == theirs
     assert ours["frozen"][-1] == "N"
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "Nadam", "RMSprop", "Adadelta"])
+def test_a_summary_counts_as_keras_does(name, data, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def build(kit):
+        inner = kit.Input((8, 8, 2))
+        block = kit.Model(inner, kit.layers.Conv2D(2, 3, name="conv")(inner), name="block")
+        last = kit.layers.Dense(5, activation="softmax", name="last", trainable=False)
+        flat = kit.layers.Flatten(name="flat")
+        return kit.Sequential([kit.Input((8, 8, 2)), block, flat, last], name="m")
+
+    found = []
+    for model in twins(build):
+        texts = []
+        model.compile(name, "sparse_categorical_crossentropy")
+        model.summary(160, print_fn=texts.append)
+        model.fit(*data, verbose=0)
+        model.summary(160, print_fn=texts.append)
+        lines = [line for text in texts for line in text.splitlines()]
+        # Without the memory in brackets: Keras counts the steps in 4 bytes or 8, as its backend.
+        found.append(
+            [[cell.strip() for cell in line.split("│")] for line in lines if line[0] == "│"]
+            + [line.split(" (")[0] for line in lines if "params:" in line]
+        )
+    assert found[0] == found[1]
+    assert found[0][-1].startswith(" Optimizer params: ")
 
 
 def test_the_variables_have_keras_order():

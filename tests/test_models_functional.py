@@ -76,7 +76,7 @@ def test_dicts_of_inputs_and_outputs(rng):
         assert made["y"].shape == (5, 2)
     y = {"d": np.zeros((5, 3)), "y": np.ones((5, 2))}
     model.compile("sgd", {"d": None, "y": "mse"})
-    assert set(model.fit(x, y, verbose=0).history) == {"loss", "y_loss"}
+    assert set(model.fit(x, y, verbose=0).history) == {"loss"}
     copy = clone_model(model)
     copy.set_weights(model.get_weights())
     outer = Model([a, b], copy({"left": b, "right": a}))

@@ -18,6 +18,18 @@ def lesson_model():
     )
 
 
+def test_a_block_within_a_model_shows_where_it_stands_there(rng):
+    tensor = Input((4,))
+    block = Sequential([Input((4,)), layers.Dense(3), layers.ReLU()])
+    drawn_with = block.output
+    model = minicnn.Model(tensor, layers.Dense(2)(block(layers.Rescaling(2)(tensor))))
+    x = rng.normal(size=(5, 4)).astype(np.float32)
+    seen = minicnn.Model(model.input, block.output).predict(x, verbose=0)
+    np.testing.assert_array_equal(seen, block.predict(2 * x, verbose=0))
+    assert block.outputs == [drawn_with]
+    assert block.input is model.layers[1].output
+
+
 def test_every_way_of_giving_the_input_shape_builds_the_same_network(rng):
     x = rng.normal(size=(2, 8, 8, 1))
 

@@ -379,6 +379,17 @@ def test_validation_data_may_be_a_list(data):
         assert history["val_loss"] == [pytest.approx(expected, rel=1e-6)]
 
 
+def test_wrong_validation_data_are_called_so(data):
+    x, y = data
+    model = small_model()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="validation data: y: has 5 samples, but x has 9"):
+        model.fit(x, y, validation_data=(x[:9], y[:5]), verbose=0)
+    for wrong in (0, "2"):
+        with pytest.raises((TypeError, ValueError), match="validation_freq"):
+            model.fit(x, y, validation_data=(x, y), validation_freq=wrong, verbose=0)
+
+
 def test_a_generator_that_runs_out_is_reported(data):
     x, y = data
     model = small_model()
@@ -463,7 +474,7 @@ def test_small_batches_are_gathered_together(monkeypatch, batch_size):
     for together in (1, 2500, 2**19):
         monkeypatch.setattr(batches, "TOGETHER", together)
         order = SeedGenerator(seed=3)
-        drawn = batches.ArrayBatches([x], [y], [None], batch_size, order, None, textbook, None)
+        drawn = batches.ArrayBatches([x], [y], [None], batch_size, order, textbook, None)
         seen.append([(x.copy(), y.copy(), w) for (x,), (y,), (w,) in drawn])
     for one, *others in zip(*seen, strict=True):
         assert len(one[0]) == min(batch_size, 500) or one is seen[0][-1]

@@ -59,7 +59,7 @@ class BackupAndRestore(Callback):
         self.delete_checkpoint = delete_checkpoint
         self.batches_since_saving = 0
         self._epoch = 0
-        self._order_steps: list[int] = []
+        self._data_at: tuple[int, list[int]] = (0, [])
         self._resumed: Any = None
 
     def on_train_begin(self, logs: Logs = None) -> None:
@@ -73,11 +73,11 @@ class BackupAndRestore(Callback):
             return
         self._resumed.restore_callbacks(self.companions)
         epochs = self.params["epochs"]
-        self.model.start_at = (epochs, 0) if self._resumed.stopped else self._resumed.start_at
+        self.model.start_at = (epochs, 0, 0) if self._resumed.stopped else self._resumed.start_at
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._epoch = epoch
-        self._order_steps = [generator.step for generator in self.model.order_generators]
+        self._data_at = self._where_data_stand()
         if self._in_the_middle():
             # The callbacks have begun this epoch for a second time.
             self._resumed.restore_callbacks(self.companions)
@@ -92,12 +92,11 @@ class BackupAndRestore(Callback):
         if self.batches_since_saving >= self.save_freq:
             self.batches_since_saving = 0
             if batch + 1 != self.params["steps"]:  # else the end of the epoch will do it
-                self._save((self._epoch, batch + 1), self._order_steps)
+                self._save(self._epoch, batch + 1, *self._data_at)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if self.save_freq == "epoch" or self.batches_since_saving == 0:
-            steps = [generator.step for generator in self.model.order_generators]
-            self._save((epoch + 1, 0), steps)
+            self._save(epoch + 1, 0, *self._where_data_stand())
 
     def on_train_end(self, logs: Logs = None) -> None:
         if self.delete_checkpoint:
@@ -110,12 +109,17 @@ class BackupAndRestore(Callback):
         """Whether the present epoch had begun before the interruption."""
         return self._resumed is not None and self._resumed.start_at[1] > 0
 
-    def _save(self, start_at: tuple[int, int], order_steps: list[int]) -> None:
+    def _where_data_stand(self) -> tuple[int, list[int]]:
+        """How many batches of the present round are done, and what the orders come from."""
+        return self.model.rounds[0].used, self.model.order_steps
+
+    def _save(self, epoch: int, step: int, used: int, order_steps: list[int]) -> None:
         from minicnn.saving import training_state
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.double_checkpoint and self.path.exists():
             os.replace(self.path, self.previous)
+        start_at = (epoch, step, used)
         training_state.save(self.path, self.model, self.companions, start_at, order_steps)
 
     def _load(self, path: Path) -> Any:

@@ -63,7 +63,8 @@ class Layer(Configurable):
         dtype: of the weights and of what the layer computes; ``"float32"`` by default.
         input_shape: the shape of one input without the batch, on the first layer of a Sequential.
         input_dim: the same for inputs of one axis, as a number.
-        activity_regularizer: a penalty on the layer's output, added to the loss.
+        activity_regularizer: a penalty on the layer's output, added to the loss at each call of a
+            layer that is called several times (of which Keras loses some when it runs on JAX).
 
     Attributes:
         ops: the floor that does the arithmetic, given when the layer is built.

@@ -109,7 +109,11 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
 
 
 class TopKCategoricalAccuracy(MeanMetricWrapper):
-    """How often the true class is among the ``k`` largest predictions, for one-hot targets."""
+    """How often the true class is among the ``k`` largest predictions, for one-hot targets.
+
+    Raises:
+        ValueError: if there are fewer classes than ``k``, where Keras reports that all is right.
+    """
 
     def __init__(
         self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None
@@ -119,7 +123,11 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
 
 
 class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
-    """How often the true class is among the ``k`` largest predictions, for labels."""
+    """How often the true class is among the ``k`` largest predictions, for labels.
+
+    Raises:
+        ValueError: if there are fewer classes than ``k``, where Keras reports that all is right.
+    """
 
     def __init__(
         self, k: int = 5, name: str | None = "sparse_top_k_categorical_accuracy", dtype: Any = None

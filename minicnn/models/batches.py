@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,6 @@ class ArrayBatches:
             the last two may be ``None``.
         batch_size: how many samples a batch has (the last one may have fewer).
         shuffle: where the order of each epoch comes from; ``None`` leaves the samples in order.
-        steps: end an epoch after so many batches.
         ops, dtype: the floor that computes, and in what; a floor with memory of its own takes the
             arrays there at once, if there is room. Others gather small batches several at a time.
     """
@@ -44,7 +43,6 @@ class ArrayBatches:
         weights: list[Any],
         batch_size: int,
         shuffle: SeedGenerator | None,
-        steps: int | None,
         ops: Any,
         dtype: Any,
     ):
@@ -56,8 +54,7 @@ class ArrayBatches:
                 self.resident = ops.Resident(everything, dtype)
         self.samples = len(inputs[0])
         self.batch_size, self.shuffle = min(batch_size, self.samples), shuffle
-        whole = math.ceil(self.samples / self.batch_size)
-        self.steps = whole if steps is None else min(steps, whole)
+        self.steps = math.ceil(self.samples / self.batch_size)
         sizes = [a[:1].nbytes for part in self.parts for a in part if a is not None]
         several = TOGETHER // max(1, sum(sizes) * self.batch_size)
         self.together = max(1, several) * self.batch_size
@@ -103,19 +100,16 @@ class StreamBatches:
 
     Args:
         stream: yields x, (x, y) or (x, y, sample_weight). What can be iterated over again starts
-            anew each epoch; an iterator (such as a running generator) goes on where it stands.
-        steps: how many elements make an epoch; all there are, by default.
+            anew each time; an iterator (such as a running generator) goes on where it stands.
         unpack: turns (x, y, sample_weight) as they come into a batch.
     """
 
-    def __init__(self, stream: Iterable[Any], steps: int | None, unpack: Any):
-        self.stream, self.limit, self.unpack = stream, steps, unpack
-        self.steps = steps
-        if steps is None:
-            try:
-                self.steps = len(stream)  # type: ignore[arg-type]
-            except TypeError:
-                self.steps = None  # known when the stream has ended
+    def __init__(self, stream: Iterable[Any], unpack: Any):
+        self.stream, self.unpack = stream, unpack
+        try:
+            self.steps = len(stream)  # type: ignore[arg-type]
+        except TypeError:
+            self.steps = None  # known when the stream has ended
 
     @property
     def generators(self) -> list[SeedGenerator]:
@@ -125,9 +119,7 @@ class StreamBatches:
     def __iter__(self) -> Iterator[Batch]:
         source = iter(self.stream)
         try:
-            seen = 0
-            for element in source if self.limit is None else islice(source, self.limit):
-                seen += 1
+            for element in source:
                 parts = element if isinstance(element, tuple) else (element,)
                 if not 1 <= len(parts) <= 3:
                     raise ValueError(
@@ -135,20 +127,87 @@ class StreamBatches:
                         f"(x, y, sample_weight), got a tuple of {len(parts)}"
                     )
                 yield self.unpack(*parts, *(None,) * (3 - len(parts)))
-            least = 1 if self.limit is None else self.limit
-            if seen < least:
-                warnings.warn(
-                    f"the data ran out: {seen} batches came where at least {least} were expected; "
-                    "a generator must yield enough for all epochs, a Dataset can repeat()",
-                    stacklevel=3,  # the loop over the batches, then who called fit
-                )
         finally:
             # Leaving early ends the data set's threads; a running generator is the caller's.
             if source is not self.stream and hasattr(source, "close"):
                 source.close()
 
 
-Batches = ArrayBatches | StreamBatches
+class Round:
+    """How far one has come in a round through the data.
+
+    Args:
+        generators: what the order of the data comes from.
+
+    Attributes:
+        used: how many batches of the round are done.
+    """
+
+    def __init__(self, generators: list[SeedGenerator]):
+        self.generators = generators
+        self.begin(0)
+
+    def begin(self, used: int) -> None:
+        """A new one, after so many batches."""
+        self.used, self._begun = used, [generator.step for generator in self.generators]
+
+    @property
+    def order_steps(self) -> list[int]:
+        """Where the generators stood when the round began."""
+        return self._begun if self.used else [generator.step for generator in self.generators]
+
+
+class Batches:
+    """The batches of one epoch after the other.
+
+    Args:
+        source: goes through the data once, each time it is iterated over.
+        limit: how many batches make an epoch; all there are, by default.
+        goes_on: whether an epoch goes on where a limit ended the one before, as Keras trains. It
+            starts anew, and is over, where the data end.
+
+    Attributes:
+        round: how far it has come.
+    """
+
+    def __init__(self, source: ArrayBatches | StreamBatches, limit: int | None, goes_on: bool):
+        self.source, self.limit, self.goes_on = source, limit, goes_on and limit is not None
+        self.round = Round(source.generators)
+        self.begin()
+
+    @property
+    def steps(self) -> int | None:
+        """The number of batches an epoch, if it is known."""
+        return self.source.steps if self.limit is None else self.limit
+
+    def begin(self, used: int = 0) -> None:
+        """Begin a round through the data, with the batch after so many."""
+        self.round.begin(used)
+        self._rest = islice(iter(self.source), used, None)
+
+    def __iter__(self) -> Iterator[Batch]:
+        if not self.goes_on:
+            self.begin()
+        for step in count() if self.limit is None else range(self.limit):
+            batch = next(self._rest, None)
+            if batch is None and self.round.used and step == 0:  # the epoch before took the last
+                self.begin()
+                batch = next(self._rest, None)
+            if batch is None:
+                least = self.limit or 1
+                if step < least:
+                    warnings.warn(
+                        f"the data ran out: {step} batches came where at least {least} were "
+                        "expected; a generator must yield enough for all epochs, a Dataset can "
+                        "repeat()",
+                        stacklevel=3,  # the loop over the batches, then who called fit
+                    )
+                self.begin()
+                return
+            self.round.used += 1
+            yield batch
+        if not self.goes_on or self.round.used == self.source.steps:
+            self.begin()
 
 
 def make_batches(
@@ -163,6 +222,7 @@ def make_batches(
     class_weight: dict[int, float] | None = None,
     shuffle: SeedGenerator | None = None,
     predicting: bool = False,
+    goes_on: bool = False,
 ) -> Batches:
     """Batches from whatever a user handed to ``fit``, ``evaluate`` or ``predict``.
 
@@ -181,12 +241,13 @@ def make_batches(
 
     if not is_stream(x):
         parts = unpack(x, y, sample_weight)
-        return ArrayBatches(*parts, batch_size, shuffle, steps, model.ops, model.dtype)
+        arrays = ArrayBatches(*parts, batch_size, shuffle, model.ops, model.dtype)
+        return Batches(arrays, steps, goes_on)
     for argument, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
             raise ValueError(f"{argument}: must not be given when x is a data set that yields it")
     stream = Epochs(x, shuffle) if isinstance(x, PyDataset) else x
-    return StreamBatches(stream, steps, unpack)
+    return Batches(StreamBatches(stream, unpack), steps, goes_on)
 
 
 def is_stream(x: Any) -> bool:

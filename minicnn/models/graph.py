@@ -52,7 +52,9 @@ class Graph:
         inputs, outputs: symbolic tensors.
 
     Attributes:
-        nodes: the calls, each after those that feed it.
+        nodes: the calls, each after those that feed it, one branch after the other. Keras goes
+            through them by their depth, which shows in one thing only: the order in which the
+            several calls of one BatchNormalization move its statistics on.
         layers: the layers, each once, in the order in which Keras lists them.
         steps: the calls to be carried out (those of input layers need not be).
         joined: the same, by their numbers, with neighbours carried out together where the floor

@@ -58,6 +58,7 @@ class Objective:
         self.weighted = Scores(_metric_lists(weighted_metrics, output_names), output_names, ops)
         self.total = Mean(name="loss")
         self.parts = [Mean(name=f"{name}_loss") for name in output_names]
+        self.several = sum(one is not None for one in self.losses) > 1
         self.heads = [self._head(index) for index in range(len(output_names))]
         self.opened = frozenset(head for head in self.heads if head is not None)
 
@@ -124,11 +125,10 @@ class Objective:
 
     def _losses_of_outputs(self) -> list[Mean]:
         """The running mean of each output's own loss, if there are several outputs."""
-        several = len(self.names) > 1
         return [
             tracker
             for tracker, loss in zip(self.parts, self.losses, strict=True)
-            if several and loss is not None
+            if self.several and loss is not None
         ]
 
     def reset(self) -> None:
@@ -159,7 +159,7 @@ class Objective:
         """Take one batch into the running means and the metrics."""
         samples = len(ys[0])
         self.total.add_mean(total, samples)
-        if len(ys) > 1:
+        if self.several:
             for tracker, value in zip(self.parts, parts, strict=True):
                 if value is not None:
                     tracker.add_mean(value, samples)
@@ -167,14 +167,17 @@ class Objective:
         self.weighted.update(self.losses, targets, ys, sample_weights)
 
     def results(self) -> dict[str, Any]:
-        """The current values by name: the loss, the losses of several outputs, the metrics."""
+        """The current values by name, in the order of ``evaluate``: the loss, the losses of several
+        outputs, the metrics; those of several outputs in alphabetical order, as in Keras."""
         fixed = [self.total, *self._losses_of_outputs()]
         result = {tracker.name: tracker.result() for tracker in fixed}
-        for name, value in self.plain.results():
-            result[_numbered(name, result)] = value
-        for name, value in self.weighted.results():
-            result[_numbered(f"weighted_{name}" if name in result else name, result)] = value
-        return result
+        metrics: dict[str, Any] = {}
+        for output, name, value in self.plain.results():
+            metrics[_numbered(output + name, metrics)] = value
+        for output, name, value in self.weighted.results():
+            prefix = "weighted_" if output + name in metrics else ""
+            metrics[_numbered(output + prefix + name, metrics)] = value
+        return result | (dict(sorted(metrics.items())) if len(self.names) > 1 else metrics)
 
 
 class Scores:
@@ -219,14 +222,16 @@ class Scores:
             for metric in metrics:
                 metric.update_state(target, y, weight)
 
-    def results(self) -> list[tuple[str, Any]]:
-        """Name and value of each, in order; names begin with the output's if there are several."""
+    def results(self) -> list[tuple[str, str, Any]]:
+        """For each, in order, what its name begins with if there are several outputs, its name and
+        its value."""
         return [
             (
-                f"{name}_{metric.name}" if len(self.names) > 1 else metric.name,
+                f"{output}_" if len(self.names) > 1 else "",
+                metric.name,
                 _as_it_is_now(metric.result()),
             )
-            for name, metrics in zip(self.names, self.metrics, strict=False)
+            for output, metrics in zip(self.names, self.metrics, strict=False)
             for metric in metrics
         ]
 

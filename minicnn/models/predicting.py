@@ -46,10 +46,10 @@ class Predictor:
         batches = make_batches(self, x, None, None, batch_size, steps, "steps", predicting=True)
         hooks = self._hooks(callbacks, verbose, steps=batches.steps)
         total, several = batches.steps, 1
-        if isinstance(batches, ArrayBatches) and steps is None and not callbacks:
+        if isinstance(batches.source, ArrayBatches) and steps is None and not callbacks:
             samples = getattr(self.ops, "SAMPLES_AT_ONCE", 0)
-            several = max(1, samples // batches.batch_size) if _apart(self.graph) else 1
-            batches.join(several)
+            several = max(1, samples // batches.source.batch_size) if _apart(self.graph) else 1
+            batches.source.join(several)
         hooks.on_predict_begin()
         results, done = [], 0
         for inputs, _, _ in batches:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from minicnn.models.batches import Round
 from minicnn.random import SeedGenerator
 from minicnn.variables import ParameterVector
 
@@ -149,10 +150,21 @@ class Saved:
     def shuffle_generator(self, generator: SeedGenerator | None) -> None:
         self._shuffle = generator
 
-    # Set by ``fit``: what the orders of its data come from, and the epoch and the step that it
-    # starts at, which a callback may change when the training begins.
-    order_generators: list[SeedGenerator]
-    start_at: tuple[int, int]
+    # Set by ``fit``: how far it is in its data and the validation's; and where it starts, which a
+    # callback may change when the training begins: with which epoch, with which step of it, and
+    # after how many batches of the data that epoch began.
+    rounds: list[Round]
+    start_at: tuple[int, int, int]
+
+    @property
+    def order_generators(self) -> list[SeedGenerator]:
+        """What the orders of the data of the last ``fit`` come from."""
+        return [generator for one in self.rounds for generator in one.generators]
+
+    @property
+    def order_steps(self) -> list[int]:
+        """Where each of those stood when the present round through its data began."""
+        return [step for one in self.rounds for step in one.order_steps]
 
     def freeze_flag(self) -> None:
         """Say that the model is not trainable, without saying so to its layers."""

@@ -58,6 +58,16 @@ class Sequential(Model):
     def outputs(self) -> list[SymbolicTensor]:
         return self._built_graph("outputs").outputs
 
+    @property
+    def input(self) -> Any:
+        """The symbolic input: within another model, as in Keras, that of the first call there."""
+        return Layer.input.fget(self) if self.nodes else super().input
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output, likewise: ``Model(outer.input, block.output)`` looks at a block."""
+        return Layer.output.fget(self) if self.nodes else super().output
+
     def _built_graph(self, wanted: str) -> Any:
         if self.graph is None:
             raise ValueError(

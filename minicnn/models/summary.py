@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from minicnn.variables import Variable
-
 
 def print_summary(
     model: Any,
@@ -40,7 +38,7 @@ def print_summary(
     for depth, layer, owner in rows:
         indent = "    " * (depth - 1) + "  └ " if depth else ""
         row = [
-            f"{indent}{layer.name} ({type(layer).__name__})",
+            f"{indent}{layer.name} ({_kind(layer)})",
             _output_shape(layer, owner),
             f"{layer.count_params():,}" if layer.built else "0 (unbuilt)",
         ]
@@ -54,12 +52,15 @@ def print_summary(
     with console.capture() as captured:
         console.print(f'Model: "{model.name}"', markup=False)
         console.print(table)
-        for title, weights in (
-            ("Total params", model.weights),
+        memory = _of_optimizer(model)
+        for title, arrays in (
+            ("Total params", model.weights + memory),
             ("Trainable params", model.trainable_weights),
             ("Non-trainable params", model.non_trainable_weights),
+            ("Optimizer params", memory),
         ):
-            console.print(f" {title}: {_total(weights)}", markup=False)
+            if arrays is not memory or memory:
+                console.print(f" {title}: {_total(arrays)}", markup=False)
     (print_fn or print)(captured.get())
 
 
@@ -69,6 +70,21 @@ def _rows(model: Any, expand_nested: bool, depth: int = 0) -> Iterator[tuple[int
         yield depth, layer, model
         if expand_nested and hasattr(layer, "layers"):
             yield from _rows(layer, expand_nested, depth + 1)
+
+
+def _kind(layer: Any) -> str:
+    """The name of the class, as Keras has it: a model drawn with ``Model`` is a "Functional"."""
+    return vars(type(layer)).get("keras_class", type(layer).__name__)
+
+
+def _of_optimizer(model: Any) -> list[Any]:
+    """What the optimizer remembers, once training has begun, as arrays. Keras counts it, too."""
+    from minicnn.saving import optimizer_state
+
+    if model.optimizer is None or not model.optimizer.iterations:
+        return []
+    arrays, _ = optimizer_state.collect(model)
+    return [array for path, array in arrays.items() if path != optimizer_state.EXACT_RATE]
 
 
 def _is_chain(model: Any) -> bool:
@@ -97,7 +113,7 @@ def _connections(layer: Any, model: Any) -> str:
     return "\n".join(sources)
 
 
-def _total(weights: list[Variable]) -> str:
+def _total(weights: list[Any]) -> str:
     count = sum(weight.size for weight in weights)
     size = float(sum(weight.size * weight.dtype.itemsize for weight in weights))
     unit = "B"

@@ -15,10 +15,11 @@ from minicnn.callbacks import CallbackList, History
 from minicnn.callbacks.base import as_floats
 from minicnn.layers.table import LAYERS
 from minicnn.metrics import Metric
-from minicnn.models.batches import Batches, make_batches, split_validation, validation_parts
+from minicnn.models.batches import Batches, Round, make_batches, split_validation, validation_parts
 from minicnn.models.objective import Objective
 from minicnn.random import SeedGenerator
-from minicnn.validation import choice
+from minicnn.shapes import positive_int
+from minicnn.validation import about, choice
 from minicnn.variables import ParameterVector
 
 
@@ -36,8 +37,8 @@ class Trainer:
         self._recorder: Any = None
         self._needed: list[bool] = []
         self._shuffle: SeedGenerator | None = None
-        self.order_generators: list[SeedGenerator] = []
-        self.start_at = (0, 0)
+        self.rounds: list[Round] = []
+        self.start_at = (0, 0, 0)
 
     def compile(
         self,
@@ -162,7 +163,7 @@ class Trainer:
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
-        validation_freq: int = 1,
+        validation_freq: int | list[int] = 1,
     ) -> History:
         """Train the model.
 
@@ -181,9 +182,11 @@ class Trainer:
             class_weight: a factor for the loss of each class.
             sample_weight: a factor for the loss of each sample.
             initial_epoch: start counting here, to go on with an earlier training.
-            steps_per_epoch: batches an epoch; all there are, by default.
+            steps_per_epoch: batches an epoch; all there are, by default. The next epoch goes on
+                with the batch after them.
             validation_steps, validation_batch_size: the same for the validation.
-            validation_freq: validate every so many epochs.
+            validation_freq: validate every so many epochs, or after the epochs in this list, the
+                first of which is 1.
 
         Returns:
             A ``History``: its ``history`` maps the name of each figure to its value at each epoch.
@@ -192,6 +195,7 @@ class Trainer:
             ValueError, TypeError: if the data do not fit the model; the weights are unchanged then.
         """
         self._require_compiled("fit")
+        _due(1, validation_freq)  # raises if it is wrong
         x, y, sample_weight, validation_data = split_validation(
             x, y, sample_weight, validation_split, validation_data
         )
@@ -199,21 +203,23 @@ class Trainer:
             self._shuffle = SeedGenerator()
         batches = make_batches(
             self, x, y, sample_weight, batch_size, steps_per_epoch, "steps_per_epoch",
-            class_weight=class_weight, shuffle=self._shuffle if shuffle else None,
+            class_weight=class_weight, shuffle=self._shuffle if shuffle else None, goes_on=True,
         )  # fmt: skip
         validation = None
         if validation_data is not None:
-            validation = make_batches(
-                self, *validation_parts(validation_data),
-                validation_batch_size or batch_size, validation_steps, "validation_steps",
-            )  # fmt: skip
+            with about("validation data"):
+                validation = make_batches(
+                    self, *validation_parts(validation_data),
+                    validation_batch_size or batch_size, validation_steps, "validation_steps",
+                )  # fmt: skip
         hooks = self._hooks(callbacks, verbose, epochs=epochs, steps=batches.steps, train=True)
-        self.order_generators = batches.generators + (validation.generators if validation else [])
-        self.stop_training, self.start_at = False, (initial_epoch, 0)
+        self.rounds = [one.round for one in (batches, validation) if one is not None]
+        self.stop_training, self.start_at = False, (initial_epoch, 0, 0)
         logs: dict[str, Any] = {}
         train_step = self._fastest_train_step()
         hooks.on_train_begin()
-        first_epoch, first_step = self.start_at
+        first_epoch, first_step, used = self.start_at
+        batches.begin(used)
         for epoch in range(first_epoch, epochs):
             self.reset_metrics()
             hooks.on_epoch_begin(epoch)
@@ -227,7 +233,7 @@ class Trainer:
                 if self.stop_training:
                     break
             logs = self._logs()
-            if validation is not None and (epoch + 1) % validation_freq == 0:
+            if validation is not None and _due(epoch + 1, validation_freq):
                 logs |= {f"val_{k}": v for k, v in self._test(validation, hooks).items()}
             hooks.on_epoch_end(epoch, logs)
             if self.stop_training:
@@ -391,7 +397,7 @@ class Trainer:
 
     @property
     def metrics(self) -> list[Metric]:
-        """What keeps the figures that ``evaluate`` returns, in its order: the running mean of the
+        """What keeps the figures that ``evaluate`` returns: the running mean of the
         loss, those of several outputs' losses, the compiled metrics. Empty before the first batch.
         """
         return [] if self._objective is None else self._objective.trackers()
@@ -410,3 +416,10 @@ class Trainer:
             return logs
         values = [logs[name] for name in self.metrics_names]
         return values if len(values) > 1 else values[0]
+
+
+def _due(epoch: int, validation_freq: Any) -> bool:
+    """Whether to validate after this epoch, counted from 1."""
+    if isinstance(validation_freq, list):
+        return epoch in validation_freq
+    return epoch % positive_int(validation_freq, "validation_freq") == 0

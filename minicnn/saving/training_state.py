@@ -31,15 +31,19 @@ class TrainingState:
     """What was read from a file, to be put where it belongs when the time has come.
 
     Attributes:
-        start_at: the epoch and the step that come next.
+        start_at: the epoch and the step that come next, and after how many batches of the data that
+            epoch begins.
         stopped: whether the training had come to its end.
     """
 
     def __init__(self, model: Model, facts: dict[str, Any], tree: Tree):
-        self.start_at: tuple[int, int] = (facts["epoch"], facts["step"])
+        self.start_at: tuple[int, int, int] = (facts["epoch"], facts["step"], facts["used"])
         self.stopped: bool = facts["stopped"]
         if not all(type(number) is int and number >= 0 for number in self.start_at):
-            raise ValueError(f"expected the epoch and the step that come next, got {self.start_at}")
+            raise ValueError(
+                f"expected the epoch and the step that come next, and the batches before, got "
+                f"{self.start_at}"
+            )
         self._callbacks = [
             (kind, {name: _revived(value, tree) for name, value in state.items()})
             for kind, state in facts["callbacks"]
@@ -77,15 +81,15 @@ def save(
     path: str | os.PathLike[str],
     model: Model,
     callbacks: Sequence[Any],
-    start_at: tuple[int, int],
+    start_at: tuple[int, int, int],
     order_steps: Sequence[int],
 ) -> None:
     """Write the state of a training, atomically.
 
     Args:
-        start_at: the epoch and the step that come next.
-        order_steps: where the generators of the data's order stood when the epoch began that
-            comes next, or goes on.
+        start_at: as in :class:`TrainingState`.
+        order_steps: where the generators of the data's order stood when the round through the data
+            began with which that epoch begins.
     """
     arrays, names = files.state(model, random_state.of_layers(model))
     callbacks = [callback for callback in callbacks if callback.state]
@@ -98,6 +102,7 @@ def save(
     facts = {
         "epoch": start_at[0],
         "step": start_at[1],
+        "used": start_at[2],
         "stopped": model.stop_training,
         "callbacks": [
             [
