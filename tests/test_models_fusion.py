@@ -132,7 +132,7 @@ def test_what_lies_between_can_be_looked_at(rng):
     """What somebody wants is there: the output of a layer in between, a trace of all layers."""
     model = nested()
     inner = model.layers[1]
-    maps = Model(inner.inputs, [inner.layers[0].output, inner.output])
+    maps = Model(inner.inputs, [inner.layers[0].output, *inner.outputs])
     assert joined(maps) == [1]
     full, pooled = maps.predict(rng.normal(size=(2, 9, 10, 3)), verbose=0)
     assert np.array_equal(pooled, full[:, :6, :6].reshape(2, 3, 2, 2, 3, 4).max(axis=(2, 4)))
