@@ -287,6 +287,50 @@ def dropout(n: int, units: int) -> Case:
     )
 
 
+def rotation(n: int, size: int, c: int) -> Case:
+    """Each image turned by an angle of its own, bilinearly, and mirrored beyond its border."""
+
+    def arrays(rng: np.random.Generator) -> list[np.ndarray]:
+        t, m = rng.uniform(-0.6, 0.6, n), (size - 1) / 2  # the angles, and the middle
+        cos, sin = np.cos(t), np.sin(t)
+        A = [[cos, sin, m * (1 - cos - sin)], [-sin, cos, m * (1 - cos + sin)]]
+        images = normal(*[(n, size, size, c)] * 2)(rng)
+        return [*images, np.ascontiguousarray(np.moveaxis(np.array(A), 2, 0))]
+
+    def ours(ops: Any, arrays: list[np.ndarray]) -> Calls:
+        x, dy, A = arrays
+        how = ("bilinear", "reflect")
+        return {
+            "forward": lambda: ops.affine2d(x, A, (size, size), *how),
+            "backward": lambda: ops.affine2d_backward(dy, A, x.shape, *how),
+        }
+
+    def torch_twin(torch: Any, arrays: list[np.ndarray]) -> Calls:
+        x, dy, A = nchw(torch, arrays[0]), nchw(torch, arrays[1]), arrays[2].astype(np.float32)
+        # Columns before rows, both from -1 to 1: the middle is 0.
+        turn = tensor(torch, A[:, ::-1, [1, 0, 2]] * np.array([1, 1, 0], np.float32))
+        sample, how = torch.ops.aten.grid_sampler_2d, (0, 2, False)
+
+        def grid() -> Any:
+            return torch.nn.functional.affine_grid(turn, x.shape, align_corners=False)
+
+        known, back = grid(), torch.ops.aten.grid_sampler_2d_backward
+        return {
+            "forward": lambda: sample(x, grid(), *how),
+            "backward": lambda: back(dy, x, known, *how, [True, False]),
+        }
+
+    size_of_x = 4 * n * size * size * c
+    return Case(
+        f"rotation {n} x {size}x{size}x{c}",
+        arrays,
+        ours,
+        torch_twin,
+        {},
+        {"forward": 2 * size_of_x, "backward": 2 * size_of_x},
+    )
+
+
 def cross_entropy(n: int, classes: int) -> Case:
     """Softmax and cross-entropy with one-hot targets."""
 
@@ -366,6 +410,7 @@ CASES = [
     batch_norm(64, 16, 32),
     relu(64, 32, 32),
     dropout(64, 8192),
+    rotation(64, 32, 3),
     cross_entropy(64, 10),
     adam(100_000),
     adam(4_200_000),
