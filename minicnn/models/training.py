@@ -397,9 +397,8 @@ class Trainer:
 
     @property
     def metrics(self) -> list[Metric]:
-        """What keeps the figures that ``evaluate`` returns: the running mean of the
-        loss, those of several outputs' losses, the compiled metrics. Empty before the first batch.
-        """
+        """What keeps the figures that ``evaluate`` returns: the running mean of the loss, those of
+        several outputs' losses, the compiled metrics. Empty before the first batch."""
         return [] if self._objective is None else self._objective.trackers()
 
     def reset_metrics(self) -> None:
