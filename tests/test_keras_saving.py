@@ -218,6 +218,19 @@ def test_compile_settings_travel(loss, metrics, last, rng, tmp_path):
     assert again.evaluate(x, y, return_dict=True, verbose=0) == pytest.approx(expected, rel=1e-5)
 
 
+def test_keras_reads_the_delta_of_huber_which_it_does_not_write(tmp_path):
+    model = minicnn.Sequential([minicnn.Input((3,)), minicnn.layers.Dense(2)])
+    model.compile("sgd", minicnn.losses.Huber(0.3))
+    model.save(tmp_path / "m.keras")
+    theirs = keras.models.load_model(tmp_path / "m.keras")
+    theirs.save(tmp_path / "k.keras")
+    x, y = np.ones((4, 3), np.float32), np.full((4, 2), 9, np.float32)
+    loss = model.evaluate(x, y, verbose=0)
+    assert theirs.evaluate(x, y, verbose=0) == pytest.approx(loss, rel=1e-5)
+    for load_model in (keras.models.load_model, minicnn.models.load_model):
+        assert load_model(tmp_path / "k.keras").evaluate(x, y, verbose=0) > 2 * loss
+
+
 def rounded(config):
     """Keras keeps some numbers as float32."""
     return json.loads(json.dumps(config), parse_float=lambda digits: f"{float(digits):.5g}")

@@ -182,7 +182,8 @@ class RandomCrop(Framing):
     """While training, a box of height x width from a place that is drawn anew for each batch.
 
     In inference, and where the pictures are not larger than that along both axes, it is the largest
-    box of the new proportions, from the middle, which is resized.
+    box of the new proportions, from the middle, which is resized. (So say the documents of Keras,
+    too; its code leaves pictures as they are in inference.)
 
     Args:
         height, width: of the new pictures.

@@ -82,7 +82,8 @@ class Huber(Distance):
     """1/c sum of e^2 / 2 where |e| <= delta, else delta |e| - delta^2 / 2; e = y_pred - y_true.
 
     Args:
-        delta: where the parabola becomes a line; a positive number.
+        delta: where the parabola becomes a line; a positive number. Keras leaves it out of its
+            configs, so that a model that Keras saved comes back with 1.
         reduction, name, dtype: see :class:`~minicnn.losses.Loss`.
     """
 
