@@ -331,3 +331,15 @@ def test_input_layer_takes_the_older_name_of_its_shape():
     assert "input_shape" not in layer.get_config()
     with pytest.raises(ValueError, match="shape: give shape or batch_shape"):
         layers.InputLayer(input_shape=(3,), batch_shape=(None, 3))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_has_no_direction_gets_no_gradient_through_unit_normalization(dtype):
+    layer = layers.UnitNormalization(dtype=dtype)
+    x = np.array([[0.0, 0.0], [3.0, 4.0]], dtype)
+    layer.ensure_built(x.shape)
+    y, saved = layer.forward(x, True)
+    dx = layer.backward(np.ones_like(y), saved)
+    assert dx.dtype == dtype
+    assert np.array_equal(dx[0], [0, 0])
+    assert np.allclose(dx[1], [0.2 * (1 - 0.6 * 1.4), 0.2 * (1 - 0.8 * 1.4)], rtol=1e-6)

@@ -270,6 +270,9 @@ class UnitNormalization(Layer):
 
         dx = (dy - y sum(y dy)) / |x|
 
+    and 0 where x is as short as that: it has no direction, and dy / 1e-12 would throw the weights
+    before it out of all bounds.
+
     Args:
         axis: an int, or a list of them; the last by default.
         kwargs: what every layer takes (``name``, ``input_shape``, ...).
@@ -307,5 +310,5 @@ class UnitNormalization(Layer):
     def backward(self, dy: Any, saved: Any) -> Any:
         y, length = saved
         along = (y * dy).sum(axis=self.axes(y.shape), keepdims=True)
-        # Where the length counts as a constant, y may turn and grow at will.
-        return (dy - y * along * (length > self.shortest)) / np.maximum(length, self.shortest)
+        dx = (dy - y * along) / np.maximum(length, self.shortest)
+        return np.where(length > self.shortest, dx, 0)
