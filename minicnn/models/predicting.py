@@ -14,8 +14,9 @@ import numpy as np
 
 from minicnn import activations
 from minicnn.layers.table import LAYERS
-from minicnn.models.batches import ArrayBatches, make_batches
+from minicnn.models.batches import ArrayBatches
 from minicnn.models.graph import Graph
+from minicnn.models.unpacking import make_batches
 
 
 class Predictor:

@@ -15,8 +15,9 @@ from minicnn.callbacks import CallbackList, History
 from minicnn.callbacks.base import as_floats
 from minicnn.layers.table import LAYERS
 from minicnn.metrics import Metric
-from minicnn.models.batches import Batches, Round, make_batches, split_validation, validation_parts
+from minicnn.models.batches import Batches, Round
 from minicnn.models.objective import Objective
+from minicnn.models.unpacking import make_batches, split_validation, validation_parts
 from minicnn.random import SeedGenerator
 from minicnn.shapes import positive_int
 from minicnn.validation import about, choice
