@@ -19,6 +19,7 @@
 // multiple of 4. For y and dx V stands for both.
 
 const int DEPTH = 8;
+// So many blocks of a kernel a multiprocessor shall hold at once: a double takes two registers.
 const int FOUR_OR_TWO = sizeof(real) == 4 ? 4 : 2, TWELVE_OR_EIGHT = sizeof(real) == 4 ? 12 : 8;
 
 template <int M, int F>
