@@ -70,16 +70,19 @@ def normalize(worker, workers, x, y, mean, inverse_deviation, gamma, beta):
 @kernel
 def gradient_sums(worker, workers, dy, x, mean, inverse_deviation, dgammas, dbetas):
     """The sums of dy x^ and of dy, in each part of the rows: (parts, c), float64."""
-    parts = len(dgammas)
+    parts, c = dgammas.shape
+    # Sums of its own: two cores that write to one cache line take it from each other at each row.
+    dgamma, dbeta = np.empty(c), np.empty(c)
     for part in range(worker, parts, workers):
-        dgamma, dbeta = dgammas[part], dbetas[part]
         dgamma[:] = 0
         dbeta[:] = 0
         for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
             given, row = dy[i], x[i]
-            for k in range(len(row)):
+            for k in range(c):
                 dbeta[k] += given[k]
                 dgamma[k] += given[k] * ((row[k] - mean[k]) * inverse_deviation[k])
+        dgammas[part] = dgamma
+        dbetas[part] = dbeta
 
 
 @kernel
