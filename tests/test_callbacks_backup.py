@@ -271,7 +271,8 @@ while True:
     child = os.fork()
     if not child:
         net = t.train({folder!r}, save_freq=1, more=lambda: [Tell()])
-        os.write(1, (digest(net) + "\\n").encode())  # whole or not at all: it may be killed after it, too
+        # In one write, whole or not at all: it may be killed after it, too.
+        os.write(1, (digest(net) + "\\n").encode())
         os._exit(0)
     os.close(writer)
     steps = rng.randint(2, 8)
