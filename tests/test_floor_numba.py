@@ -73,7 +73,7 @@ def test_the_files_have_the_textbooks_names():
     own |= {"update_in_backward", "winograd"}
     for path in here.glob("*.py"):
         stem = path.stem.removesuffix("_kernels")
-        of_kernels = {"exponential", "product", "sums", "vector", "windows"}
+        of_kernels = {"exponential", "product", "sums", "turns", "vector", "windows"}
         assert stem in own | of_kernels or (there / f"{stem}.py").exists(), path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.backends.numba.compiling import compiled, kernel
+from minicnn.backends.numba.turns_kernels import turns
 from minicnn.backends.numpy.affine import FILL_MODES
 
 CONSTANT, NEAREST, REFLECT, WRAP = range(len(FILL_MODES))
@@ -25,7 +26,7 @@ def affine(worker, workers, x, A, y, bilinear, fill_mode, fill_value):
     _, h, w, c = x.shape
     _, oh, ow, _ = y.shape
     kind = y.dtype.type
-    for line in range(worker, len(y) * oh, workers):
+    for line in turns(len(y) * oh, worker, workers):
         image = line // oh
         r = line - image * oh
         picture = x[image]
@@ -57,7 +58,7 @@ def affine_backward(worker, workers, dy, A, dx, bilinear, fill_mode):
     """dx = the sum of what the pixel gave to each new pixel, times the gradient there."""
     n, h, w, _ = dx.shape
     _, oh, ow, _ = dy.shape
-    for image in range(worker, n, workers):
+    for image in turns(n, worker, workers):
         dx[image] = 0
         for r in range(oh):
             for q in range(ow):

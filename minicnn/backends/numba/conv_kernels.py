@@ -8,6 +8,7 @@ from minicnn.backends.numba.compiling import compiled, kernel
 from minicnn.backends.numba.pooling_kernels import maximum_of_pools, to_maxima
 from minicnn.backends.numba.product_kernels import matmul_add, windows_add
 from minicnn.backends.numba.sums_kernels import add_parts as add_parts
+from minicnn.backends.numba.turns_kernels import turns
 from minicnn.backends.numba.vector_kernels import CHUNK
 from minicnn.backends.numba.windows_kernels import as_windows, taps_inside
 
@@ -41,7 +42,7 @@ def forward(
     under = lines * height * ow * f + CHUNK if argmax.size else 0
     results, space = scratch[:under], scratch[under:]
     blocks = -(-ph // lines)  # of an image
-    for block in range(worker, len(x) * blocks, workers):
+    for block in turns(len(x) * blocks, worker, workers):
         image, first = block // blocks, block % blocks * lines
         last = min(first + lines, ph)
         to = (image * ph + first) * line
@@ -159,7 +160,7 @@ def backward(
     all_dy, all_y, all_argmax = dy.reshape(dy.size), y.reshape(y.size), argmax.reshape(argmax.size)
     under = lines * height * ow * f + CHUNK if relu else 0
     passed, space = scratch[:under], scratch[under:]
-    for part in range(worker, len(sums), workers):
+    for part in turns(len(sums), worker, workers):
         sums[part] = 0
         for image in range(n * part // len(sums), n * (part + 1) // len(sums)):
             if dx.size:

@@ -12,6 +12,7 @@ from minicnn.backends.numba.product_kernels import (
     windows_add,
 )
 from minicnn.backends.numba.sums_kernels import add_parts as add_parts
+from minicnn.backends.numba.turns_kernels import turns
 
 # So many inputs are taken at a time on the way back: a few tiles of the product.
 INPUTS = 48
@@ -48,7 +49,7 @@ def forward(worker, workers, product, x, W, b, y):
 def forward_in_parts(worker, workers, product, x, W, b, sums):
     """x W + b in as many parts as ``sums`` (parts, n, units) has, along the inputs."""
     inputs, parts = len(W), len(sums)
-    for part in range(parts * worker // workers, parts * (worker + 1) // workers):
+    for part in turns(parts, worker, workers):
         start, end = inputs * part // parts, inputs * (part + 1) // parts
         keep = 1 if part == 0 and b.size else 0
         for i in range(len(x) if keep else 0):

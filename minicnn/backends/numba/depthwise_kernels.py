@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.backends.numba.compiling import kernel
+from minicnn.backends.numba.turns_kernels import turns
 from minicnn.backends.numba.vector_kernels import add_multiples, sum_of_products
 from minicnn.backends.numba.windows_kernels import as_windows, taps_inside
 
@@ -26,7 +27,7 @@ def forward(worker, workers, x, W, b, y, windows):
     _, h, w, c = x.shape
     oh, ow, kh, kw, sh, sw, dh, dw, top, left = as_windows(windows)
     x, W, y, lines = x.reshape(x.size), W.reshape(W.size), y.reshape(y.size), len(y) * oh
-    for line in range(worker, lines, workers):
+    for line in turns(lines, worker, workers):
         p = line % oh * sh - top
         i, i_end = taps_inside(p, kh, dh, h)
         for q in range(ow):
@@ -56,7 +57,7 @@ def backward(worker, workers, dy, x, W, dx, sums, windows):
         dx.reshape(dx.size),
     )
     ones = np.ones(c, dy.dtype)
-    for part in range(worker, len(sums), workers):
+    for part in turns(len(sums), worker, workers):
         total = sums[part]
         total[:] = 0
         for image in range(n * part // len(sums), n * (part + 1) // len(sums)):

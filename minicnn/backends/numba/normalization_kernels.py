@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.backends.numba.compiling import kernel
+from minicnn.backends.numba.turns_kernels import turns
 
 # So many rows are gone over twice while they are in the cache: for their mean, then for how far
 # they are from it.
@@ -21,7 +22,7 @@ def statistics(worker, workers, x, means, squares):
     """
     parts, c = means.shape
     mean_of_block, squares_of_block = np.empty(c), np.empty(c)
-    for part in range(worker, parts, workers):
+    for part in turns(parts, worker, workers):
         first, last = len(x) * part // parts, len(x) * (part + 1) // parts
         mean, square = means[part], squares[part]
         mean[:] = 0
@@ -60,8 +61,7 @@ def join(n, mean, squares, m, other_mean, other_squares):
 @kernel
 def normalize(worker, workers, x, y, mean, inverse_deviation, gamma, beta):
     """y = gamma (x - mean) inverse_deviation + beta, for each channel."""
-    first, last = len(x) * worker // workers, len(x) * (worker + 1) // workers
-    for i in range(first, last):
+    for i in turns(len(x), worker, workers):
         row, result = x[i], y[i]
         for k in range(len(row)):
             result[k] = (row[k] - mean[k]) * inverse_deviation[k] * gamma[k] + beta[k]
@@ -73,7 +73,7 @@ def gradient_sums(worker, workers, dy, x, mean, inverse_deviation, dgammas, dbet
     parts, c = dgammas.shape
     # Sums of its own: two cores that write to one cache line take it from each other at each row.
     dgamma, dbeta = np.empty(c), np.empty(c)
-    for part in range(worker, parts, workers):
+    for part in turns(parts, worker, workers):
         dgamma[:] = 0
         dbeta[:] = 0
         for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
@@ -90,8 +90,7 @@ def input_gradient(
     worker, workers, dy, x, dx, mean, inverse_deviation, scale, mean_dy, mean_dy_x_hat
 ):
     """dx = scale (dy - mean_dy - x^ mean_dy_x_hat), for each channel."""
-    first, last = len(x) * worker // workers, len(x) * (worker + 1) // workers
-    for i in range(first, last):
+    for i in turns(len(x), worker, workers):
         given, row, result = dy[i], x[i], dx[i]
         for k in range(len(row)):
             x_hat = (row[k] - mean[k]) * inverse_deviation[k]

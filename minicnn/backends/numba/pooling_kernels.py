@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.backends.numba.compiling import compiled, kernel
+from minicnn.backends.numba.turns_kernels import turns
 from minicnn.backends.numba.vector_kernels import (
     CHUNK,
     fits,
@@ -28,7 +29,7 @@ def max_pool(worker, workers, x, y, argmax, windows):
     """
     _, h, w, c = x.shape
     oh, ow, kh, kw, sh, sw, dh, dw, top, left = as_windows(windows)
-    for line in range(worker, len(y) * oh, workers):
+    for line in turns(len(y) * oh, worker, workers):
         image = line // oh
         r = line - image * oh
         i, i_end = taps_inside(r * sh - top, kh, dh, h)
@@ -56,7 +57,7 @@ def max_pool_backward(worker, workers, dy, argmax, dx, windows):
     n, h, w, c = dx.shape
     oh, ow, kh, kw, sh, sw, dh, dw, top, left = as_windows(windows)
     zero = dy.dtype.type(0)
-    for image in range(worker, n, workers):
+    for image in turns(n, worker, workers):
         dx[image] = 0
         for r in range(oh):
             i, i_end = taps_inside(r * sh - top, kh, dh, h)
@@ -85,7 +86,7 @@ def max_pool_side_by_side(worker, workers, x, y, argmax, pools):
     best, where = np.empty(line + CHUNK, y.dtype), np.empty(line + CHUNK, argmax.dtype)
     end = np.zeros(under + CHUNK, x.dtype)
     all_x, all_y, all_argmax = x.reshape(x.size), y.reshape(y.size), argmax.reshape(argmax.size)
-    for row in range(worker, len(x) * ph, workers):
+    for row in turns(len(x) * ph, worker, workers):
         start = (row // ph * h + row % ph * height) * w * c
         if fits(all_x, start, under):
             maximum_of_pools(all_x[start:], w, c, of_pools, best, where, 0)
@@ -104,7 +105,7 @@ def max_pool_side_by_side_backward(worker, workers, dy, argmax, dx, pools):
     size = pools[0] * pools[1] * c
     dz, nothing = np.empty(h * w * c + CHUNK, dx.dtype), np.empty(0, dx.dtype)
     all_dx, all_dy, all_argmax = dx.reshape(dx.size), dy.reshape(dy.size), argmax.reshape(dy.size)
-    for image in range(worker, n, workers):
+    for image in turns(n, worker, workers):
         to_maxima(all_dy, nothing, all_argmax, image * size, c, (h, w), of_pools, dz)
         all_dx[image * h * w * c : (image + 1) * h * w * c] = dz[: h * w * c]
 
@@ -175,7 +176,7 @@ def average_pool(worker, workers, x, y, windows):
     _, h, w, c = x.shape
     oh, ow, kh, kw, sh, sw, dh, dw, top, left = as_windows(windows)
     one = x.dtype.type(1)
-    for line in range(worker, len(y) * oh, workers):
+    for line in turns(len(y) * oh, worker, workers):
         image = line // oh
         r = line - image * oh
         i, i_end = taps_inside(r * sh - top, kh, dh, h)
@@ -199,7 +200,7 @@ def average_pool_backward(worker, workers, dy, dx, windows):
     """dx = the sum of the pixel's shares of dy, over the windows that it is in."""
     n, h, w, c = dx.shape
     oh, ow, kh, kw, sh, sw, dh, dw, top, left = as_windows(windows)
-    for image in range(worker, n, workers):
+    for image in turns(n, worker, workers):
         dx[image] = 0
         for r in range(oh):
             i, i_end = taps_inside(r * sh - top, kh, dh, h)

@@ -14,6 +14,7 @@ from minicnn.backends.numba.compiling import compiled, kernel
 from minicnn.backends.numba.conv_kernels import finish
 from minicnn.backends.numba.product_kernels import matmul_add, windows_add
 from minicnn.backends.numba.transform_kernels import both_sides, matrices
+from minicnn.backends.numba.turns_kernels import turns
 from minicnn.backends.numba.vector_kernels import CHUNK, copy_run, zero_run
 
 A3, B3, G3 = matrices(3)
@@ -62,8 +63,8 @@ def forward(worker, workers, product, x, U, biases, y, numbers, relu, scratch):
     (n, oh, ow, f), c = y.shape, x.shape[3]
     per_image = -(-oh // m) * -(-ow // m)
     p = (m + 2) ** 2
-    for first in range(worker * images, n, workers * images):
-        last = min(first + images, n)
+    for block in turns(-(-n // images), worker, workers):
+        first, last = block * images, min((block + 1) * images, n)
         tiles = (last - first) * per_image
         V, rest = scratch[worker, : p * tiles * c], scratch[worker, p * tiles * c :]
         M, tile = rest[: p * tiles * f], rest[p * tiles * f :]
@@ -100,7 +101,7 @@ def backward(worker, workers, product, dy, x, U_T, dx, sums, numbers, scratch):
     per_image = -(-oh // m) * -(-ow // m)
     p = (m + 2) ** 2
     one = np.ones(1, dy.dtype)
-    for part in range(worker, len(sums), workers):
+    for part in turns(len(sums), worker, workers):
         begin, end = n * part // len(sums), n * (part + 1) // len(sums)
         dU, db = sums[part, : p * c * f], sums[part, p * c * f :]
         for first in range(begin, end, images):
