@@ -147,52 +147,50 @@ def place_positive_maximum(typing_context: Any, target, i, given, where, output,
     return over_runs(body, (target, i, given, where, output, j, tap, n))
 
 
-@intrinsic
-def sum_of_products(
-    typing_context, total, i, first, f, a, j, b, k,
-    outer, a_outer, b_outer, inner, a_inner, b_inner, n,
-):  # fmt: skip
-    """total = first + the sum of a b over outer times inner places; returns i + n.
+def _products(sums: int) -> Any:
+    """A function that makes so many sums of products beside each other."""
 
-    ``total`` and ``first`` are n numbers from i and from f on. Place (o, t) is n numbers from
-    j + o * a_outer + t * a_inner on in ``a``, and likewise from k on in ``b``.
-    """
+    @intrinsic
+    def sums_of_products(
+        typing_context, total, i, i_beside, first, f, a, j, j_beside, b, k,
+        outer, a_outer, b_outer, inner, a_inner, b_inner, n,
+    ):  # fmt: skip
+        """total = first + the sum of a b over outer times inner places; returns i + n.
 
-    def body(vector: Vectors) -> None:
-        builder = vector.builder
-        j, k, outer, a_outer, b_outer, inner, a_inner, b_inner = (
-            vector.values[5:6] + vector.values[7:14]
-        )
-        inside = vector.before_end()
-        total = cgutils.alloca_once_value(builder, vector.load_inside(2, vector.values[3], inside))
-        with cgutils.for_range(builder, outer) as o, cgutils.for_range(builder, inner) as t:
-            of_a = vector.place(j, (o.index, a_outer), (t.index, a_inner))
-            of_b = vector.place(k, (o.index, b_outer), (t.index, b_inner))
-            a, b = vector.load_inside(4, of_a, inside), vector.load_inside(6, of_b, inside)
-            builder.store(vector.multiply_add(a, b, builder.load(total)), total)
-        vector.store_inside(0, vector.values[1], builder.load(total), inside)
+        ``total`` and ``first`` are n numbers from i and from f on. Place (o, t) is n numbers from
+        j + o * a_outer + t * a_inner on in ``a``, and likewise from k on in ``b``. Each further sum
+        begins i_beside later in ``total`` and j_beside later in ``a``; ``first`` and ``b`` are the
+        same for all.
+        """
 
-    steps = (outer, a_outer, b_outer, inner, a_inner, b_inner)
-    return over_runs(body, (total, i, first, f, a, j, b, k, *steps, n))
+        def body(vector: Vectors) -> None:
+            builder = vector.builder
+            i, i_beside, f, j, j_beside, k = (vector.values[at] for at in (1, 2, 4, 6, 7, 9))
+            outer, a_outer, b_outer, inner, a_inner, b_inner = vector.values[10:16]
+            numbers = [i.type(number) for number in range(sums)]
+            inside = vector.before_end()
+            first = vector.load_inside(3, f, inside)
+            totals = [cgutils.alloca_once_value(builder, first) for _ in numbers]
+            with cgutils.for_range(builder, outer) as o, cgutils.for_range(builder, inner) as t:
+                of_a = vector.place(j, (o.index, a_outer), (t.index, a_inner))
+                of_b = vector.place(k, (o.index, b_outer), (t.index, b_inner))
+                b = vector.load_inside(8, of_b, inside)
+                for number, total in zip(numbers, totals, strict=True):
+                    a = vector.load_inside(5, vector.place(of_a, (number, j_beside)), inside)
+                    builder.store(vector.multiply_add(a, b, builder.load(total)), total)
+            for number, total in zip(numbers, totals, strict=True):
+                place = vector.place(i, (number, i_beside))
+                vector.store_inside(0, place, builder.load(total), inside)
+
+        steps = (outer, a_outer, b_outer, inner, a_inner, b_inner)
+        return over_runs(body, (total, i, i_beside, first, f, a, j, j_beside, b, k, *steps, n))
+
+    return sums_of_products
 
 
-@intrinsic
-def add_multiples(typing_context, total, i, further, a, j, a_further, b, k, times, n):
-    """total += a b for so many runs of a and of total, and one of b; returns i + n.
-
-    Run t is n numbers from i + t * further on in ``total``, and from j + t * a_further on in ``a``.
-    """
-
-    def body(vector: Vectors) -> None:
-        i, further, j, a_further, k, times = (vector.values[at] for at in (1, 2, 4, 5, 7, 8))
-        inside = vector.before_end()
-        b = vector.load_inside(6, k, inside)
-        with cgutils.for_range(vector.builder, times) as t:
-            to, of_a = vector.place(i, (t.index, further)), vector.place(j, (t.index, a_further))
-            total, a = vector.load_inside(0, to, inside), vector.load_inside(3, of_a, inside)
-            vector.store_inside(0, to, vector.multiply_add(a, b, total), inside)
-
-    return over_runs(body, (total, i, further, a, j, a_further, b, k, times, n))
+# A processor can work on one sum while it waits for the others.
+SUMS = 4
+sum_of_products, sums_of_products = _products(1), _products(SUMS)
 
 
 class Vectors:
