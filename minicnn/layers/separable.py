@@ -23,7 +23,7 @@ class DepthwiseConv2D(WindowLayer, KernelLayer):
         padding: ``"valid"`` (kernels stay within the image) or ``"same"`` (zeros around it).
         depth_multiplier: how many kernels each channel has.
         data_format: ``None`` or ``"channels_last"``.
-        dilation_rate: the distance of the pixels that a kernel looks at.
+        dilation_rate: the distance between the pixels that a kernel looks at.
         activation: f, the identity by default.
         depthwise_initializer, depthwise_regularizer, depthwise_constraint: those of W.
         kwargs: ``use_bias``, ``bias_initializer``, ``bias_regularizer``, ``bias_constraint``, and
@@ -109,7 +109,7 @@ class SeparableConv2D(WindowLayer, KernelLayer):
         strides: by how many pixels D moves on.
         padding: ``"valid"`` (kernels stay within the image) or ``"same"`` (zeros around it).
         data_format: ``None`` or ``"channels_last"``.
-        dilation_rate: the distance of the pixels that D looks at.
+        dilation_rate: the distance between the pixels that D looks at.
         depth_multiplier: how many kernels each channel has.
         activation: f, the identity by default.
         depthwise_initializer, depthwise_regularizer, depthwise_constraint: those of D.

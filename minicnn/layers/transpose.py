@@ -24,7 +24,7 @@ class Conv2DTranspose(WindowLayer, KernelLayer):
             (oh = h s).
         output_padding: rows and columns more or less, where other sizes are possible, too.
         data_format: ``None`` or ``"channels_last"``.
-        dilation_rate: the distance of the pixels on which a kernel is laid; not with strides.
+        dilation_rate: the distance between the pixels on which a kernel is laid; not with strides.
         activation: f, the identity by default.
         kwargs: the options of every kernel layer (``use_bias``, ``kernel_initializer``, ...) and
             of every layer (``name``, ``input_shape``, ...).

@@ -39,9 +39,9 @@ def conv2d_transpose(
         x: images (n, h, w, c).
         W: kernel (kh, kw, out, c).
         b: (out,), or ``None`` for no bias.
-        strides: the distance of two windows on the output: by how much it is larger than x.
+        strides: the distance between two windows on the output: by how much it is larger than x.
         padding: ``"valid"`` keeps all of the output, ``"same"`` its middle h * s by w * s pixels.
-        dilation: the distance of two taps of the kernel.
+        dilation: the distance between two taps of the kernel.
         output_padding: chooses among the output sizes that have h x w windows
             (see :func:`minicnn.shapes.transposed_output_size`).
 

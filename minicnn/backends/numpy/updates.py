@@ -1,5 +1,8 @@
 """The optimizers' formulas, each over one flat vector of weights.
 
+The gradient g = dL/dw points where the loss grows fastest, so every step goes against it. What is
+remembered from step to step (a velocity, a running mean) is a *slot*: a vector as long as w.
+
 Every function changes the weights ``w`` and its slots in place and leaves the gradient ``g`` as it
 is. All vectors have one length and one dtype; the numbers are Python floats, so that float32 stays
 float32. ``lr`` is the learning rate, ``t`` the number of the step, counted from 1. A slot that an
@@ -89,7 +92,10 @@ def adam(
         m <- beta_1 m + (1 - beta_1) g,      v <- beta_2 v + (1 - beta_2) g^2,
         w <- w - lr sqrt(1 - beta_2^t) / (1 - beta_1^t)  m / (sqrt(v) + epsilon)
 
-    The roots of 1 - beta^t make up for means that start at zero.
+    The factors 1 - beta^t make up for means that start at zero: were g the same at every step, m
+    would be (1 - beta_1) (1 + beta_1 + ... + beta_1^(t-1)) g = (1 - beta_1^t) g after t steps, too
+    small at first. So m / (1 - beta_1^t) is the mean without that bias, v / (1 - beta_2^t) the mean
+    square, and the step is the one divided by the root of the other.
 
     Args:
         v_max: the largest v so far. If given, it takes the place of v (AMSGrad: Reddi et al., 2018,
