@@ -1,7 +1,9 @@
-"""compile, fit, evaluate: how a model learns, on one page.
+"""compile, fit, evaluate: how a model learns.
 
-A training step is: forward, loss, backward, update. Everything else here brings the data in and
-the results out.
+A training step is: forward, loss, backward, update. Read first ``_train_step`` and
+``_loss_and_gradients``, then the loop over epochs and batches at the end of ``fit``. All else here
+brings the data in and the results out, or serves a floor that can do a step faster (``_changing``,
+``_can_update_in_backward``).
 """
 
 from __future__ import annotations
@@ -86,7 +88,12 @@ class Trainer:
     # -- the step -----------------------------------------------------------------------------
 
     def _train_step(self, x: list[Any], targets: list[Any], weights: list[Any]) -> None:
-        """Forward, loss, backward, update."""
+        """Forward, loss, backward, update.
+
+        Args:
+            x, targets, weights: for each input or output of the model its part of one batch;
+                ``weights`` are those of the samples, or ``None``.
+        """
         targets, weights = self._on_floor(targets), self._on_floor(weights)
         self.optimizer.prepare(self._parameters)
         total, parts, ys = self._loss_and_gradients(x, targets, weights, training=True)
@@ -99,7 +106,7 @@ class Trainer:
         return [None if array is None else self.ops.asarray(array) for array in arrays]
 
     def _fastest_train_step(self) -> Any:
-        """The training step, or what the floor makes of it: a GPU records it, and replays it."""
+        """The training step, or what the floor makes of it: a GPU records it, then replays it."""
         if not hasattr(self.ops, "Recorder"):
             return self._train_step
         if self._recorder is None:
@@ -107,7 +114,7 @@ class Trainer:
         return self._recorder
 
     def _changing(self) -> Any:
-        """What a recorded step reads and changes, apart from arrays."""
+        """What a step that a GPU has recorded reads and changes, apart from arrays."""
         layers = list(dict.fromkeys(self.all_layers()))
         generators = [g for layer in layers if (g := getattr(layer, "seed_generator", None))]
         trainable = tuple(layer.trainable for layer in layers)
@@ -118,10 +125,17 @@ class Trainer:
     def _loss_and_gradients(
         self, x: list[Any], targets: list[Any], weights: list[Any], training: bool
     ) -> tuple[Any, list[Any], list[Any]]:
-        """``(total, parts, ys)``; the gradients are left in the weights' ``gradient``."""
+        """Forward, loss, backward; the gradients are left in the weights' ``gradient``.
+
+        An output that a softmax makes comes as z, before the softmax: the objective applies it,
+        together with the loss (see ``Objective.heads``).
+
+        Returns:
+            ``(total, parts, ys)``: the loss with all penalties, each output's own, the outputs.
+        """
         objective, parameters = self.objective, self._parameters
         xs = [self.ops.asarray(part, self.dtype) for part in x]
-        zs, tape = self.graph.forward(xs, training, objective.opened)
+        zs, tape = self.graph.forward(xs, training, objective.without_activation)
         total, parts, dzs, ys = objective.value_and_gradients(targets, zs, weights)
         parameters.begin_gradient()
         try:
@@ -138,7 +152,7 @@ class Trainer:
         """Forward and loss."""
         targets, weights = self._on_floor(targets), self._on_floor(weights)
         xs = [self.ops.asarray(part, self.dtype) for part in x]
-        zs, tape = self.graph.forward(xs, False, self.objective.opened, keep=False)
+        zs, tape = self.graph.forward(xs, False, self.objective.without_activation, keep=False)
         total, parts, _, ys = self.objective.value_and_gradients(targets, zs, weights)
         # The penalties of weights count here, too, as in Keras.
         penalties = [w.regularizer(w.value) for w in self.trainable_weights if w.regularizer]
@@ -337,8 +351,8 @@ class Trainer:
         return self._objective
 
     def _prepare_training(self, watched: bool = True) -> None:
-        """Bring all trainable weights into one vector, unless they are there. Another model that
-        shares layers may have taken some away, and ``trainable`` may have been switched.
+        """Bring all trainable weights into one vector, unless they are there already: another model
+        that shares layers may have taken some away, and ``trainable`` may have been switched.
 
         Args:
             watched: whether somebody may want to see the gradients after a step.
@@ -354,8 +368,8 @@ class Trainer:
         self._parameters.awaited = self.ops.awaited_gradient(self._parameters) if wait else None
 
     def _can_update_in_backward(self) -> bool:
-        """Whether the floor may update a weight as soon as a gradient comes back to it: if that is
-        all of its gradient, for certain, and is wanted for nothing else."""
+        """Whether the floor may update a weight as soon as a gradient comes back to it: it must be
+        certain that this is all of its gradient, and that nothing else needs it."""
         layers = [step.layer for step in self.graph.steps]
         return (
             hasattr(self.ops, "awaited_gradient")
