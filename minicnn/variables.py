@@ -21,8 +21,8 @@ import numpy as np
 
 from minicnn.backend import floor_of
 
-# Each weight starts at a multiple of so many elements (64 bytes of float32), where wide loads and
-# stores like to start. The gaps stay zero, in the weights and in the gradients.
+# Each weight starts at a multiple of this many elements (64 bytes of float32), where wide loads and
+# stores are quickest. The gaps between weights stay zero, in the values and in the gradients.
 ALIGNMENT = 16
 
 

@@ -83,15 +83,8 @@ class DepthwiseConv2D(WindowLayer, KernelLayer):
 
     def preactivation_backward(self, dz: Any, saved: Any, input_gradient: bool = True) -> Any:
         x = saved
-        dx, dW, db = self.ops.depthwise_conv2d_backward(
-            dz,
-            x,
-            self.kernel.value,
-            self.strides,
-            self.padding,
-            self.dilation_rate,
-            input_gradient,
-        )
+        W, windows = self.kernel.value, (self.strides, self.padding, self.dilation_rate)
+        dx, dW, db = self.ops.depthwise_conv2d_backward(dz, x, W, *windows, input_gradient)
         self.add_gradients(dW, db)
         return dx
 
@@ -198,15 +191,8 @@ class SeparableConv2D(WindowLayer, KernelLayer):
         du, dP, db = self.ops.conv2d_backward(
             dz, u, self.kernel.value, strides=(1, 1), padding="valid", dilation=(1, 1), groups=1
         )
-        dx, dD, _ = self.ops.depthwise_conv2d_backward(
-            du,
-            x,
-            self.depthwise_kernel.value,
-            self.strides,
-            self.padding,
-            self.dilation_rate,
-            input_gradient,
-        )
+        D, windows = self.depthwise_kernel.value, (self.strides, self.padding, self.dilation_rate)
+        dx, dD, _ = self.ops.depthwise_conv2d_backward(du, x, D, *windows, input_gradient)
         self.depthwise_kernel.add_gradient(dD)
         self.add_gradients(dP, db)
         return dx

@@ -126,7 +126,7 @@ class Loss(Configurable):
         """Targets in the rank and dtype that :meth:`call` wants; looks at no number."""
         return match_rank(y_true, y_pred.shape).astype(y_pred.dtype, copy=False)
 
-    # -- what comes of it ---------------------------------------------------------------------
+    # -- the reduced value, and its gradient --------------------------------------------------
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The reduced value, with all arguments checked.

@@ -186,9 +186,9 @@ class Trainer:
             x: the inputs: an array (samples first), a list or dict of them for several inputs, a
                 ``Dataset``, or anything that yields batches (x, y) or (x, y, sample_weight).
             y: the targets, unless ``x`` yields them.
-            batch_size: samples a step, 32 by default.
+            batch_size: samples per step, 32 by default.
             epochs: train until this epoch.
-            verbose: 0 silent, 1 a progress bar, 2 one line an epoch.
+            verbose: 0 silent, 1 a progress bar, 2 one line per epoch.
             callbacks: a list of ``minicnn.callbacks``.
             validation_split: this part of the samples is kept for validation: the last ones, taken
                 before any shuffling.
@@ -197,11 +197,11 @@ class Trainer:
             class_weight: a factor for the loss of each class.
             sample_weight: a factor for the loss of each sample.
             initial_epoch: start counting here, to go on with an earlier training.
-            steps_per_epoch: batches an epoch; all there are, by default. The next epoch goes on
+            steps_per_epoch: batches per epoch; all there are, by default. The next epoch goes on
                 with the batch after them.
             validation_steps, validation_batch_size: the same for the validation.
-            validation_freq: validate every so many epochs, or after the epochs in this list, the
-                first of which is 1.
+            validation_freq: validate after every this many epochs, or after those in this list,
+                counted from 1.
 
         Returns:
             A ``History``: its ``history`` maps the name of each figure to its value at each epoch.

@@ -30,6 +30,7 @@ def sgd_momentum(
 ) -> None:
     """The heavy ball (Polyak, 1964): v <- momentum v - lr g,  w <- w + v.
 
+    The velocity grows where the gradients of many steps agree, and stays small where they cancel.
     With ``nesterov`` the weights go on to where that velocity would carry them next,
     w <- w + momentum v - lr g, as in Sutskever et al. (2013), in the variables of Bengio et al.
     (2013, Advances in optimizing recurrent networks, section 3.5).
@@ -53,6 +54,8 @@ def rmsprop(
     """Divide the gradient by the root of its mean square (Tieleman and Hinton, 2012, lecture 6.5).
 
         v <- rho v + (1 - rho) g^2,    d = lr g / sqrt(v + epsilon),    w <- w - d
+
+    So every weight moves by about lr, however large or small its gradients are.
 
     Args:
         average: the mean gradient a <- rho a + (1 - rho) g. If given, the variance v - a^2 takes
@@ -205,7 +208,8 @@ def lion(w: Any, g: Any, m: Any, lr: float, beta_1: float, beta_2: float) -> Non
 
 
 def weight_decay(w: Any, lr: float, rate: float) -> None:
-    """w <- w - lr rate w, apart from the gradient (Loshchilov and Hutter, 2019)."""
+    """w <- w - lr rate w, apart from the gradient, so that no optimizer rescales it (Loshchilov and
+    Hutter, 2019)."""
     w -= lr * rate * w
 
 

@@ -146,7 +146,7 @@ def im2col(x: np.ndarray, windows: Windows) -> np.ndarray:
         x = np.pad(x, ((0, 0), *windows.borders, (0, 0)))
     (kh, kw), (sh, sw), (dh, dw) = windows.kernel_size, windows.strides, windows.dilation
     # Every window at every pixel, as a view (n, rows, columns, c, span, span): nothing is copied
-    # before the reshape below. The strides and the dilation then take every so manyth.
+    # before the reshape below. Of these, strides and dilation pick the windows and taps that count.
     view = np.lib.stride_tricks.sliding_window_view(x, (span(kh, dh), span(kw, dw)), axis=(1, 2))
     view = view[:, ::sh, ::sw, :, ::dh, ::dw].transpose(0, 1, 2, 4, 5, 3)
     return view.reshape(-1, kh * kw * x.shape[3])
