@@ -2,7 +2,7 @@
 
 Gradients are *added*, not set. A weight that is used several times (its layer stands in a network
 twice) reaches the loss in several ways, and by the chain rule its gradient is the sum over all of
-them. Each step has to begin that sum from zero. To write zeros would cost a pass over all weights;
+them. Each step has to begin that sum from zero. Writing zeros would cost a pass over all weights;
 instead they are marked ``stale``, and the first gradient of a step overwrites what the last step
 left.
 

@@ -266,7 +266,7 @@ class LayerNormalization(Normalizing):
 class UnitNormalization(Layer):
     """y = x / |x|, where |x| = sqrt(sum x^2) is the length along some axes. No weights.
 
-    A length below 1e-12 counts as that much, so that zeros stay zeros. To stretch x does not change
+    A length below 1e-12 counts as that much, so that zeros stay zeros. Stretching x does not change
     y, so the gradient is the part of dy at right angles to y::
 
         dx = (dy - y sum(y dy)) / |x|

@@ -126,8 +126,8 @@ class Graph:
         Args:
             xs: an array for every input.
             training: handed to the layers.
-            without_activation: the numbers of steps that shall give their pre-activation z instead
-                of their output, because the loss is differentiated together with the activation.
+            without_activation: steps (by number) that are to give their pre-activation z instead of
+                their output, because the loss is differentiated together with the activation.
             keep: whether to keep what the layers saved; without it there is no way back.
 
         Returns:
@@ -188,7 +188,7 @@ class Graph:
             else:
                 dx = backward(dy, saved, input_gradient=False)
             for place in step.outputs:
-                gradients[place] = None
+                gradients[place] = None  # used up
             if wanted:
                 for place, d in zip(step.inputs, dx if step.takes_list else [dx], strict=True):
                     _add(gradients, place, d)

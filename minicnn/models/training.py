@@ -233,7 +233,7 @@ class Trainer:
         logs: dict[str, Any] = {}
         train_step = self._fastest_train_step()
         hooks.on_train_begin()
-        first_epoch, first_step, used = self.start_at
+        first_epoch, first_step, used = self.start_at  # a callback may have moved it just now
         batches.begin(used)
         for epoch in range(first_epoch, epochs):
             self.reset_metrics()

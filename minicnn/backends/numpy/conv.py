@@ -1,13 +1,13 @@
 """Convolution, and how a gradient gets through it.
 
 What neural networks call a convolution is a correlation: the kernel is laid on the image as it is,
-not flipped. Take one axis first. Window r lays the taps i of the kernel on the pixels r s + i d -
-top, where s is the stride, d the dilation, and ``top`` the zeros put before the first pixel:
+not flipped. Take one axis first. Window r lays tap i of the kernel on pixel r s + i d - top, where s
+is the stride, d the dilation, and ``top`` the number of zeros put before the first pixel:
 
     y[r] = sum_i x[r s + i d - top] W[i] + b
 
-x[p] is a row of c channels, W[i] a matrix (c, f), y[r] a row of f filters. In two dimensions, with
-images n, and everything written out,
+Here x[p] is a row of c channels, W[i] a matrix (c, f) and y[r] a row of f filters. With both axes,
+the images n, and everything written out,
 
     y[n, r, q, f] = sum_{i, j, c} x[n, r s + i d - top, q s + j d - left, c] W[i, j, c, f] + b[f]
 

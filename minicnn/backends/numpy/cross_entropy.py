@@ -1,7 +1,7 @@
 """Cross-entropies: how surprising the true class is, given the predicted probabilities.
 
-They come in two forms. *From logits* z, the numbers that softmax (or sigmoid) turns into
-probabilities p: softmax and cross-entropy are one function then. The exponential of the one and the
+They come in two forms. *From logits* z (the numbers that softmax, or sigmoid, turns into
+probabilities p), activation and cross-entropy are one function: the exponential of the one and the
 logarithm of the other cancel, so that nothing overflows, and the gradient is p - t, with t the
 targets. It does not vanish when a network is sure and wrong: it is then nearly 1 in size
 (Goodfellow et al. (2016), "Deep Learning", section 6.2.2). *From probabilities* p, clipping must
