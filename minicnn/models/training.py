@@ -103,6 +103,7 @@ class Trainer:
         self.objective.update(total, parts, targets, ys, weights)
 
     def _on_floor(self, arrays: list[Any]) -> list[Any]:
+        """The arrays where the floor computes: for a GPU in its own memory."""
         return [None if array is None else self.ops.asarray(array) for array in arrays]
 
     def _fastest_train_step(self) -> Any:

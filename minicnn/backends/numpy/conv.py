@@ -1,8 +1,8 @@
 """Convolution, and how a gradient gets through it.
 
 What neural networks call a convolution is a correlation: the kernel is laid on the image as it is,
-not flipped. Take one axis first. Window r lays tap i of the kernel on pixel r s + i d - top, where s
-is the stride, d the dilation, and ``top`` the number of zeros put before the first pixel:
+not flipped. Take one axis first. Window r lays tap i of the kernel on pixel r s + i d - top, with s
+the stride, d the dilation, and ``top`` the number of zeros put before the first pixel:
 
     y[r] = sum_i x[r s + i d - top] W[i] + b
 
