@@ -87,20 +87,20 @@ class Trainer:
 
     # -- the step -----------------------------------------------------------------------------
 
-    def _train_step(self, x: list[Any], targets: list[Any], weights: list[Any]) -> None:
+    def _train_step(self, x: list[Any], targets: list[Any], sample_weights: list[Any]) -> None:
         """Forward, loss, backward, update.
 
         Args:
-            x, targets, weights: for each input or output of the model its part of one batch;
-                ``weights`` are those of the samples, or ``None``.
+            x, targets, sample_weights: a batch: lists with one array for each input (x) or output
+                of the model, ``None`` for an output without sample weights.
         """
-        targets, weights = self._on_floor(targets), self._on_floor(weights)
+        targets, sample_weights = self._on_floor(targets), self._on_floor(sample_weights)
         self.optimizer.prepare(self._parameters)
-        total, parts, ys = self._loss_and_gradients(x, targets, weights, training=True)
+        total, parts, ys = self._loss_and_gradients(x, targets, sample_weights, training=True)
         self.optimizer.apply(self._parameters)
         for variable in self._parameters.constrained:
             variable.value[...] = variable.constraint(variable.value)
-        self.objective.update(total, parts, targets, ys, weights)
+        self.objective.update(total, parts, targets, ys, sample_weights)
 
     def _on_floor(self, arrays: list[Any]) -> list[Any]:
         """The arrays where the floor computes: for a GPU in its own memory."""
@@ -115,7 +115,7 @@ class Trainer:
         return self._recorder
 
     def _changing(self) -> Any:
-        """What a step that a GPU has recorded reads and changes, apart from arrays."""
+        """What a recorded step reads and changes, apart from arrays."""
         layers = list(dict.fromkeys(self.all_layers()))
         generators = [g for layer in layers if (g := getattr(layer, "seed_generator", None))]
         trainable = tuple(layer.trainable for layer in layers)
@@ -124,7 +124,7 @@ class Trainer:
         return self.ops.Changing(self.optimizer, generators, settings, watched)
 
     def _loss_and_gradients(
-        self, x: list[Any], targets: list[Any], weights: list[Any], training: bool
+        self, x: list[Any], targets: list[Any], sample_weights: list[Any], training: bool
     ) -> tuple[Any, list[Any], list[Any]]:
         """Forward, loss, backward; the gradients are left in the weights' ``gradient``.
 
@@ -137,7 +137,7 @@ class Trainer:
         objective, parameters = self.objective, self._parameters
         xs = [self.ops.asarray(part, self.dtype) for part in x]
         zs, tape = self.graph.forward(xs, training, objective.without_activation)
-        total, parts, dzs, ys = objective.value_and_gradients(targets, zs, weights)
+        total, parts, dzs, ys = objective.value_and_gradients(targets, zs, sample_weights)
         parameters.begin_gradient()
         try:
             self.graph.backward(dzs, tape, self._needed)
@@ -149,16 +149,16 @@ class Trainer:
             penalties.append(variable.regularizer(variable.value))
         return sum(penalties, start=total), parts, ys
 
-    def _test_step(self, x: list[Any], targets: list[Any], weights: list[Any]) -> None:
+    def _test_step(self, x: list[Any], targets: list[Any], sample_weights: list[Any]) -> None:
         """Forward and loss."""
-        targets, weights = self._on_floor(targets), self._on_floor(weights)
+        targets, sample_weights = self._on_floor(targets), self._on_floor(sample_weights)
         xs = [self.ops.asarray(part, self.dtype) for part in x]
         zs, tape = self.graph.forward(xs, False, self.objective.without_activation, keep=False)
-        total, parts, _, ys = self.objective.value_and_gradients(targets, zs, weights)
+        total, parts, _, ys = self.objective.value_and_gradients(targets, zs, sample_weights)
         # The penalties of weights count here, too, as in Keras.
         penalties = [w.regularizer(w.value) for w in self.trainable_weights if w.regularizer]
         total = sum(tape.penalties + penalties, start=total)
-        self.objective.update(total, parts, targets, ys, weights)
+        self.objective.update(total, parts, targets, ys, sample_weights)
 
     # -- the loops ----------------------------------------------------------------------------
 
@@ -240,11 +240,11 @@ class Trainer:
             self.reset_metrics()
             hooks.on_epoch_begin(epoch)
             self._prepare_training(watched=hooks.runs_others)
-            for step, (inputs, targets, weights) in enumerate(batches):
+            for step, (inputs, targets, sample_weights) in enumerate(batches):
                 if epoch == first_epoch and step < first_step:
                     continue  # done before this training was interrupted
                 hooks.on_train_batch_begin(step)
-                train_step(inputs, targets, weights)
+                train_step(inputs, targets, sample_weights)
                 hooks.on_train_batch_end(step, self._logs)
                 if self.stop_training:
                     break
@@ -281,9 +281,9 @@ class Trainer:
     def _test(self, batches: Batches, hooks: CallbackList) -> dict[str, Any]:
         self.reset_metrics()
         hooks.on_test_begin()
-        for step, (inputs, targets, weights) in enumerate(batches):
+        for step, (inputs, targets, sample_weights) in enumerate(batches):
             hooks.on_test_batch_begin(step)
-            self._test_step(inputs, targets, weights)
+            self._test_step(inputs, targets, sample_weights)
             hooks.on_test_batch_end(step, self._logs)
         logs = self._logs()
         hooks.on_test_end(logs)
@@ -331,9 +331,9 @@ class Trainer:
         batch = self._one_batch(x, y, sample_weight)
         self._prepare_training()
         with self.unchanged_state():
-            x, targets, weights = batch
+            x, targets, sample_weights = batch
             total, _, _ = self._loss_and_gradients(
-                x, self._on_floor(targets), self._on_floor(weights), training=training
+                x, self._on_floor(targets), self._on_floor(sample_weights), training=training
             )
         return float(total), [
             np.array(self.ops.to_numpy(variable.gradient))
