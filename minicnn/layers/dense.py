@@ -31,6 +31,7 @@ class Dense(KernelLayer):
            [4., 4., 4.]], dtype=float32)
     """
 
+    # In Keras's files only; see configurable.py.
     keras_only = {"quantization_config": (None,), "lora_rank": (None,), "lora_alpha": (None,)}
 
     def __init__(self, units: int, activation: Any = None, **kwargs: Any):

@@ -1,4 +1,7 @@
-"""Layers that bring their input to mean 0 and variance 1, or to length 1."""
+"""Layers that bring their input to mean 0 and variance 1, or to length 1.
+
+The gradients are derived in ``minicnn/backends/numpy/normalization.py``.
+"""
 
 from __future__ import annotations
 
