@@ -106,7 +106,7 @@ class BatchNormalization(Normalizing):
 
         moving <- momentum moving + (1 - momentum) batch
 
-    A single picture has no batch to be compared with. So otherwise, and while the layer's
+    A prediction must not depend on what else is in its batch. So otherwise, and while the layer's
     ``trainable`` is off, the running means are used, and left alone. gamma, beta and the running
     means have one number for each channel.
 

@@ -134,7 +134,7 @@ def gather(x: np.ndarray, W: np.ndarray, windows: Windows) -> np.ndarray:
     """y = cols W: every window weighs the pixels under it. (n, h, w, c) -> (n, oh, ow, f)."""
     f = W.shape[3]
     dtype, shape = np.result_type(x, W), (len(x), *windows.count, f)
-    y = np.empty_like(x, dtype=dtype, shape=shape, order="C")  # "C", so that reshape makes a view
+    y = np.empty_like(x, dtype=dtype, shape=shape, order="C")  # so that the reshape is a view
     for block in blocks(x, windows):
         np.matmul(im2col(x[block], windows), W.reshape(-1, f), out=y[block].reshape(-1, f))
     return y
@@ -156,7 +156,7 @@ def scatter(dy: np.ndarray, W: np.ndarray, windows: Windows) -> np.ndarray:
 
 
 def kernel_gradient(dy: np.ndarray, x: np.ndarray, windows: Windows) -> np.ndarray:
-    """dW = cols^T dy: for every weight, the sum over all pixels it met, times their window's dy."""
+    """dW = cols^T dy: for each weight, the sum over all windows of the pixel it met times dy."""
     c, f = x.shape[3], dy.shape[3]
     kh, kw = windows.kernel_size
     dW = np.zeros_like(x, dtype=np.result_type(dy, x), shape=(kh * kw * c, f))

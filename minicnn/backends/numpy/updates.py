@@ -98,7 +98,7 @@ def adam(
     The factors 1 - beta^t make up for means that start at zero: were g the same at every step, m
     would be (1 - beta_1) (1 + beta_1 + ... + beta_1^(t-1)) g = (1 - beta_1^t) g after t steps, too
     small at first. So m / (1 - beta_1^t) is the mean without that bias, v / (1 - beta_2^t) the mean
-    square, and the step is the one divided by the root of the other.
+    square, and the step is lr times the first over the root of the second.
 
     Args:
         v_max: the largest v so far. If given, it takes the place of v (AMSGrad: Reddi et al., 2018,
