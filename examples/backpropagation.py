@@ -21,10 +21,10 @@ rng = np.random.default_rng(0)
 # ## What is wanted
 # A network is a chain of steps, x -> y -> ... -> L, and at the end stands one number, the loss L.
 # Training asks of every number on the way: *if it grew a little, how much would L grow?* That is
-# the gradient. We write dy for the array of all dL/dy, which has the shape of y.
+# the gradient. We write dy for the array of all dL/dy_j, which has the shape of y.
 #
-# One could try it out: move a number, go forward again, look at L. This is always right, and far
-# too slow, for it takes two passes a number. But it is a judge whom nothing escapes.
+# One could try it out: nudge a number, go forward again, look at L. This is always right, and far
+# too slow: two passes for every single number. But it makes a judge whom no mistake escapes.
 
 
 # %%
@@ -43,7 +43,7 @@ def nudged(loss, a, step=1e-6):
 
 
 def judge(names, gradients, loss, arrays):
-    """Compare the gradients with respect to some arrays with what the nudges say."""
+    """Compare the gradients for some arrays with what nudging those arrays says."""
     for name, da, a in zip(names.split(), gradients, arrays, strict=True):
         expected = nudged(loss, a)
         error = np.abs(da - expected).max() / np.abs(expected).max()
@@ -53,18 +53,21 @@ def judge(names, gradients, loss, arrays):
 
 # %% [markdown]
 # ## The one rule
-# Let y = f(x) be one step, and let somebody have told us dy. A number x_i reaches L only through
-# the numbers y_j that it has a part in. So its gradient is the sum over them, of how far each moves
-# when x_i moves, times what that is worth:
+# Let y = f(x) be one step, and suppose that somebody has told us dy. A number x_i reaches L only
+# through the numbers y_j that it has a part in. So its gradient is a sum over all of these: how far
+# y_j moves when x_i moves, times what that is worth to L. It is the chain rule:
 #
-#     dx_i = sum_j  dy_j  (change of y_j per change of x_i)
+#     dx_i = sum_j  dL/dy_j  dy_j/dx_i = sum_j  dy_j  (change of y_j per change of x_i)
 #
-# No step needs to know more of the network than that. The rest is to find this sum for each kind of
+# No step needs to know more of the network than dy. The rest is to find this sum for each kind of
 # step, and to go through the chain from its end to its beginning.
 #
 # ## A dense layer
-# y_nu = sum_i x_ni W_iu + b_u. Moving x_ni by 1 moves y_nu by W_iu, for every u; moving W_iu by 1
-# moves y_nu by x_ni, for every sample n.
+# y_nu = sum_i x_ni W_iu + b_u, for sample n, input i and output (unit) u. Moving x_ni by 1 moves
+# y_nu by W_iu, for every u; moving W_iu by 1 moves y_nu by x_ni, for every n; moving b_u by 1 moves
+# y_nu by 1, for every n. Put into the rule, these are sums that matrix products carry out:
+#
+#     dx_ni = sum_u dy_nu W_iu        dW_iu = sum_n x_ni dy_nu        db_u = sum_n dy_nu
 
 
 # %%
@@ -80,7 +83,7 @@ def dense_backward(dy, x, W):
 
 
 x, W, b = rng.normal(size=(4, 3)), rng.normal(size=(3, 2)), rng.normal(size=2)
-dy = rng.normal(size=(4, 2))  # what the steps behind it said; here, anything
+dy = rng.normal(size=(4, 2))  # what the steps after it would say; here, anything
 
 
 def loss():  # a loss whose gradient with respect to y is dy
@@ -91,10 +94,11 @@ judge("dx dW db", dense_backward(dy, x, W), loss, [x, W, b])
 
 # %% [markdown]
 # The shapes alone would have told: dx is made of dy (4, 2) and W (3, 2), and has to be (4, 3).
-# There is one product that fits.
+# Only one product fits.
 #
 # ## ReLU
-# y = max(x, 0) copies x, or drops it. What was copied has dx = dy; what was dropped did nothing.
+# y = max(x, 0) copies x, or drops it. Where x was copied, dx = dy; what was dropped has no part in
+# L, so there dx = 0. Which it was, y still shows: y > 0 just where x > 0.
 
 
 # %%
@@ -108,15 +112,19 @@ def relu_backward(dy, y):
 
 # %% [markdown]
 # ## A convolution
-# Every window of the picture is multiplied with the kernel. Seen from the kernel: each of its kh kw
-# places (i, j) takes the picture, shifted by (i, j), and maps its c channels to f filters by the
-# matrix W[i, j]. y is the sum of these:
+# A kernel of kh x kw places slides over the picture; the window at row r and column s makes one
+# number for each filter. Seen from the kernel: each of its places (i, j) takes the picture, shifted
+# by (i, j), and maps its c channels to f filters by the matrix W[i, j]. y is the sum of these:
 #
 #     y[n, r, s] = sum_ij  x[n, r + i, s + j] W[i, j]  +  b
 #
-# So it is a dense layer for each (i, j), and the way back is the dense layer's, (i, j) by (i, j).
-# A pixel lies in several windows: it *adds up* what comes back from all of them. And one kernel
-# serves all windows: its gradient adds up over all of them.
+# So it is a dense layer for each (i, j), and the way back is the dense layer's, (i, j) by (i, j):
+#
+#     dx[n, r + i, s + j] += dy[n, r, s] W[i, j].T          for every (r, s) and every (i, j)
+#     dW[i, j] = sum_nrs  x[n, r + i, s + j].T dy[n, r, s]
+#
+# A pixel lies in several windows, and *adds up* what comes back from all of them: hence the +=. One
+# kernel serves all windows: its gradient is a sum over all of them.
 
 
 # %%
@@ -133,9 +141,9 @@ def conv_backward(dy, x, W):
     dx, dW, db = np.zeros_like(x), np.zeros_like(W), dy.sum(axis=(0, 1, 2))
     oh, ow = dy.shape[1:3]
     for i, j in np.ndindex(W.shape[:2]):
-        window = x[:, i : i + oh, j : j + ow]
+        shifted = x[:, i : i + oh, j : j + ow]
         dx[:, i : i + oh, j : j + ow] += dy @ W[i, j].T
-        dW[i, j] = np.tensordot(window, dy, axes=([0, 1, 2], [0, 1, 2]))
+        dW[i, j] = np.tensordot(shifted, dy, axes=([0, 1, 2], [0, 1, 2]))  # the sum over n, r, s
     return dx, dW, db
 
 
@@ -152,7 +160,8 @@ judge("dx dW db", conv_backward(dy, x, W), loss, [x, W, b])
 # %% [markdown]
 # ## Max-pooling
 # Of each 2x2 field the largest number goes on. The winner gets all of dy, the others nothing, since
-# moving them a little changes nothing. The forward has to remember who won.
+# moving them a little changes nothing. The forward has to remember who won. (The reshapes only put
+# the four numbers of each field side by side, on an axis of their own, and back.)
 
 
 # %%
@@ -179,9 +188,18 @@ print("dy = 5 goes back as", pool_backward(np.full_like(y, 5), winner).ravel())
 # %% [markdown]
 # ## The loss
 # Softmax turns the last numbers z of a sample into probabilities, p_k = e^z_k / sum_j e^z_j, and
-# cross-entropy asks how surprising the true class is: L = -log p_true. The two together have the
-# shortest gradient of all: dz = p - t, with t one where the true class is and zero elsewhere. What
-# the network said, minus what it should have said. (L is the mean over the samples, hence / n.)
+# cross-entropy asks how surprising the true class is: L = -log p_true. Together,
+#
+#     L = -z_true + log sum_j e^z_j
+#
+# Now differentiate. The first term gives -1 for the true class and 0 for the others: that is -t_k,
+# with t one where the true class is and zero elsewhere. The second gives e^z_k / sum_j e^z_j, and
+# that is p_k again:
+#
+#     dz_k = p_k - t_k
+#
+# What the network said, minus what it should have said. (L is the mean over the n samples of a
+# batch, hence the division by n below.)
 
 
 # %%
@@ -201,8 +219,8 @@ judge("dz", [cross_entropy_backward(p, labels)], lambda: cross_entropy(z, labels
 
 # %% [markdown]
 # ## The network
-# Forward through the chain, keeping what the way back will ask for; then back, each step handing
-# its dx on as the dy of the one before.
+# Forward through the chain, keeping what the way back will ask for; then back, where each step's
+# dx is the dy of the step before it.
 
 
 # %%
@@ -253,11 +271,12 @@ judge("dW1 db1 dW2 db2", gradients, loss, weights)
 
 # %% [markdown]
 # ## Training
-# Gradient descent: each weight takes a small step against its gradient. That is all.
+# Gradient descent: each weight takes a step against its gradient, here of 0.2 times its size. That
+# is all.
 
 # %%
-losses = []
 for epoch in range(12):
+    losses = []
     order = rng.permutation(len(x_train))
     for start in range(0, len(order), 32):
         batch = order[start : start + 32]
@@ -265,9 +284,9 @@ for epoch in range(12):
         for w, dw in zip(weights, gradients, strict=True):
             w -= 0.2 * dw
         losses.append(value)
-    print(f"epoch {epoch + 1}: loss {np.mean(losses[-47:]):.3f}")
+    print(f"epoch {epoch + 1}: loss {np.mean(losses):.3f}")
 accuracy = (forward(x_test, weights)[0].argmax(axis=1) == y_test).mean()
-print(f"{accuracy:.1%} of the test digits are read rightly")
+print(f"{accuracy:.1%} of the test digits are read correctly")
 
 # %% [markdown]
 # ## The library, asked for the same
@@ -296,27 +315,30 @@ assert difference < 1e-12
 # %% [markdown]
 # ## What dx tells
 # The way back does not end at the weights. dx says of each pixel how the loss would grow if it were
-# brighter: red, if the digit would become harder to read; blue, if easier.
+# brighter: red, if the digit would become harder to read; blue, if easier. The black line is the
+# outline of the digit, and the strongest colour is each picture's own largest number. Look for the
+# red pixels that would make the digit another one: the gap of the 5, closed, makes a 9.
 
 # %%
 shown = np.array([np.flatnonzero(y_test == digit)[0] for digit in range(10)])
 _, dx, _ = loss_and_gradients(x_test[shown], y_test[shown], weights)
 dx /= np.abs(dx).max(axis=(1, 2, 3), keepdims=True)
+figure = minicnn.plot.images(dx, y_test[shown], rows=2, cmap="coolwarm", value_range=(-1, 1))
+for axes, digit in zip(figure.axes, x_test[shown], strict=True):
+    axes.contour(digit[..., 0], levels=[0.4], colors="black")
 here = Path(__file__).parent if "__file__" in globals() else Path()
-pictures = minicnn.plot.images(x_test[shown], labels=y_test[shown], rows=2)
-pictures.savefig(here / "backpropagation_digits.png")
-gradients_of_pixels = minicnn.plot.images(
-    dx, labels=y_test[shown], rows=2, cmap="coolwarm", value_range=(-1, 1)
-)
-gradients_of_pixels.savefig(here / "backpropagation_dx.png")
-print(f"see {here / 'backpropagation_digits.png'} and {here / 'backpropagation_dx.png'}")
+figure.savefig(here / "backpropagation_dx.png")
+print(f"see {here / 'backpropagation_dx.png'}")
 
 # %% [markdown]
 # ## Exercises
 # 1. Leave `/ len(p)` out of `cross_entropy_backward`. Does the judge notice? Does training still
-#    work, and with which step width?
-# 2. Let `relu_backward` hand on all of dy. What does the judge say, and what does training do?
+#    work, and with which step length?
+# 2. Let `relu_backward` pass on all of dy. What does the judge say, and what does training do?
 # 3. Let `conv_backward` write `=` in place of `+=`. Which of its three gradients is wrong now?
-# 4. Give the network a second convolution. Only `forward` and `backward` change: why?
+# 4. Give the network a second convolution. Apart from the weights, only `forward` and `backward`
+#    change: why?
 # 5. `minicnn/backends/numpy/conv.py` has the same convolution with strides, padding, dilation and
 #    groups. Find the line there that adds to dx.
+#
+# From here, README.md names the files of the library in the order in which to read them.

@@ -158,7 +158,7 @@ def output_size(
         k: the kernel's size.
         s: the stride.
         padding: ``"valid"`` or ``"same"``.
-        dilation: the distance of the kernel's taps.
+        dilation: the distance between the taps of the kernel.
 
     Raises:
         ValueError: if not one window fits.

@@ -1,4 +1,15 @@
-"""Weights: each one a named array with a gradient, all trainable ones together one vector."""
+"""Weights: each one a named array with a gradient, all trainable ones together one vector.
+
+Gradients are *added*, not set. A weight that is used several times (its layer stands in a network
+twice) reaches the loss in several ways, and by the chain rule its gradient is the sum over all of
+them. Each step has to begin that sum from zero. Writing zeros would cost a pass over all weights;
+instead they are marked ``stale``, and the first gradient of a step overwrites what the last step
+left.
+
+``piece`` and ``awaited`` let the compiled floor update weights during the backward pass already
+(``backends/numba/update_in_backward.py``). On the textbook floor both are always ``None``: skip
+them at a first reading.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +21,8 @@ import numpy as np
 
 from minicnn.backend import floor_of
 
-# Each weight starts at a multiple of so many elements (64 bytes of float32), where wide loads and
-# stores like to start. The gaps stay zero, in the weights and in the gradients.
+# Each weight starts at a multiple of this many elements (64 bytes of float32), where wide loads and
+# stores are quickest. The gaps between weights stay zero, in the values and in the gradients.
 ALIGNMENT = 16
 
 
@@ -22,12 +33,13 @@ class Variable:
         value: the weights, an array of the layer's floor.
         gradient: dL/dvalue, of the same shape; ``None`` before the first backward, and after one
             that updated the weights with it at once.
-        stale: whether ``gradient`` holds what an earlier step left there, to be written over.
-        wanted: whether the gradient is; a model switches it off for weights that are frozen.
+        stale: whether ``gradient`` still holds what the step before left, to be overwritten.
+        wanted: whether anyone needs the gradient; a model switches it off for frozen weights.
         piece: what a floor updates the weights with as soon as it has their gradient, or ``None``.
         name: "kernel", "bias", "gamma", ...
         trainable: whether an optimizer may ever change it (a moving mean is not trainable).
         regularizer, constraint: as given to the layer, or ``None``.
+        home: the :class:`ParameterVector` that the value is a piece of, or ``None``.
     """
 
     def __init__(
@@ -86,10 +98,8 @@ class Variable:
         self.value[...] = floor_of(self.value).asarray(value, self.dtype)
 
     def add_gradient(self, gradient: Any) -> None:
-        """Add to the gradient: a layer may stand in a network more than once.
-
-        ``gradient`` may be what :attr:`place_for_gradient` is, which then is what was added.
-        """
+        """Add to the gradient. ``gradient`` may be the very array of :attr:`place_for_gradient`: it
+        has been written in place then, and nothing is left to add."""
         if not self.wanted:
             return
         if self.piece is not None and gradient is self.piece:
@@ -105,9 +115,9 @@ class Variable:
 
     @property
     def place_for_gradient(self) -> Any:
-        """An array that the first gradient of a step can be written into before it is added, which
-        saves the addition; ``None`` if it is not the first. While the vector of weights awaits its
-        gradient it may be the floor's own :attr:`piece`: then the weights are updated at once."""
+        """The array that the first gradient of a step may be written into, to save the addition;
+        ``None`` for a later one, which has to be added. If :attr:`piece` is set, it is that: the
+        floor updates the weights with the gradient at once."""
         if not (self.stale and self.wanted):
             return None
         return self.gradient if self.piece is None else self.piece
@@ -130,8 +140,8 @@ class ParameterVector:
         value, gradient: the two flat vectors.
         slices, gradients: where each variable lies in them, and its gradient, in the order of
             ``variables``.
-        awaited: what stands for the gradient in the optimizer's update where a floor can update
-            weights during the backward pass, and nobody wants to see their gradient; or ``None``.
+        awaited: what the optimizer gets in place of the gradient, if the floor updates the weights
+            during the backward pass, since nobody wants to see their gradient; else ``None``.
         regularized, constrained: those of the variables that have a penalty, or a constraint.
     """
 
@@ -159,14 +169,14 @@ class ParameterVector:
         self.awaited: Any = None
 
     def holds(self, variables: Sequence[Variable]) -> bool:
-        """Whether exactly these variables live here (another model may have taken some away)."""
+        """Whether exactly these variables live here; another model may have taken some away."""
         return len(variables) == len(self.variables) and all(
             mine is theirs and theirs.home is self
             for mine, theirs in zip(self.variables, variables, strict=True)
         )
 
     def begin_gradient(self) -> None:
-        """Start a new sum: before a backward pass. :meth:`end_gradient` must follow."""
+        """Before a backward pass: start all sums anew. :meth:`end_gradient` must follow."""
         for variable, place in zip(self.variables, self.gradients, strict=True):
             variable.gradient, variable.stale = place, True
         if self.awaited is not None:
@@ -174,7 +184,7 @@ class ParameterVector:
                 variable.piece = piece
 
     def end_gradient(self) -> None:
-        """Zeros for those weights that no gradient came back to: after a backward pass."""
+        """After a backward pass: zeros for those weights that no gradient came back to."""
         for variable in self.variables:
             if variable.stale:
                 variable.gradient.fill(0)

@@ -94,5 +94,4 @@ def test_backpropagation_by_hand_finds_the_gradients_of_the_library(tmp_path):
     namespace = runpy.run_path(str(script))  # asks its own judge for every gradient on the way
     assert namespace["difference"] < 1e-12
     assert namespace["accuracy"] >= 0.95
-    for picture in ("backpropagation_digits.png", "backpropagation_dx.png"):
-        assert (tmp_path / picture).stat().st_size > 5000
+    assert (tmp_path / "backpropagation_dx.png").stat().st_size > 5000

@@ -1,4 +1,9 @@
-"""The gradients of layers and models, checked entry by entry."""
+"""The gradients of layers and models, checked entry by entry.
+
+The idea is that of ``differences.py``: move a number a by h in both directions, and compare the
+gradient with (L(a + h) - L(a - h)) / 2h. What this file adds is care about three things that would
+spoil it: rounding, kinks, and everything that a forward pass changes.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +16,10 @@ import numpy as np
 from minicnn.checking.report import GradientCheck, Row
 from minicnn.checking.state import in_float64, with_inner_layers
 
-# Where the gradient jumps, a central difference is off by at most half of the jump.
-HALF_OF_THE_JUMP = 0.6
-# How many roundings of float64, each relative to the whole sum, a difference may show.
+# At a kink the slope jumps. The backward returns the slope of one side; the central difference lies
+# between the two, and so is off by at most half of the jump. The rest is room for rounding.
+PART_OF_THE_JUMP = 0.6
+# By how many roundings of float64, each relative to the whole sum, a difference may be off.
 ROUNDINGS = 10
 
 
@@ -30,17 +36,17 @@ def gradient_check(
 ) -> GradientCheck:
     """Compare the gradients of a layer or a model with finite differences, in float64.
 
-    Without ``y`` the gradients are those of sum(dy * output), for all weights and inputs, with a
-    random dy (were it all ones, many faults would not show: the gradient of a softmax would be
-    zero); in a model the penalties on its layers' outputs are added. With ``y`` they are those of
-    the loss with which the model was compiled, for all trainable weights, from
-    ``model.compute_gradients``.
+    Without ``y`` the gradients are those of L = sum(dy * output), for all weights and inputs, with
+    a random dy, which then is the gradient of L for the output. (Were dy all ones, many faults
+    would not show: the outputs of a softmax always sum to 1, so its gradient would be zero.) In a
+    model the penalties on its layers' outputs are added. With ``y`` they are those of the loss with
+    which the model was compiled, for all trainable weights, from ``model.compute_gradients``.
 
-    Each entry is moved by ``step`` in both directions. Where relu and max-pooling have a kink
-    within the step, both sides have a slope of their own: such an entry is measured again with a
-    tenth and a hundredth of the step, and left out if the kink is still there; the table counts
-    these. Random masks are the same at every evaluation. Whatever happens, the layer is left as it
-    was: weights, dtype, moving statistics, random steps.
+    Each entry is moved by ``step`` in both directions. If relu or max-pooling have a kink within
+    the step, the two sides have different slopes: such an entry is measured again with a tenth and
+    a hundredth of the step, and left out if the kink is still there; the table counts these. Random
+    masks are the same at every evaluation. Whatever happens, the layer is left as it was: weights,
+    dtype, moving statistics, random steps.
 
     Args:
         layer_or_model: a layer (a model is one, too), built or not.
@@ -84,7 +90,7 @@ Subject = tuple[str, Callable[[], Any], np.ndarray]
 
 
 class _Probe:
-    """The slope of sum(dy * output) when one entry of an array is moved.
+    """The slope of L = sum(dy * output) when one entry of an array is moved.
 
     Outputs are subtracted before they are summed: what does not change leaves no rounding error.
 
@@ -144,14 +150,14 @@ def _check_array(
 
     error = relative_to_scale(analytic - numeric, step)
     on_kink = np.zeros(len(entries), bool)
-    for i in np.flatnonzero(~(error < tolerance)):
+    for i in np.flatnonzero(~(error < tolerance)):  # NaN, too
         for h in (step / 10, step / 100):
             numeric[i], jump = probe.slope_and_jump(value(), entries[i], h)
             error[i] = relative_to_scale(analytic[i] - numeric[i], h)
             if error[i] < tolerance:
                 break
-        else:
-            on_kink[i] = abs(analytic[i] - numeric[i]) <= HALF_OF_THE_JUMP * abs(jump)
+        else:  # still off at the smallest step: on a kink, or wrong
+            on_kink[i] = abs(analytic[i] - numeric[i]) <= PART_OF_THE_JUMP * abs(jump)
     compared = np.flatnonzero(~on_kink)
     worst = compared[np.argmax(error[compared])] if len(compared) else None
     return Row(

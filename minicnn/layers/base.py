@@ -1,4 +1,8 @@
-"""What every layer is: a forward beside its backward."""
+"""What every layer is: a forward beside its backward.
+
+The idea is in the docstring of :class:`Layer` and in ``forward``, ``backward`` and ``add_weight``.
+The rest is what Keras's users expect a layer to have.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +71,8 @@ class Layer(Configurable):
             layer that is called several times (of which Keras loses some when it runs on JAX).
 
     Attributes:
-        ops: the floor that does the arithmetic, given when the layer is built.
+        ops: the floor that does the arithmetic, given when the layer is built: the module
+            ``minicnn.backends.numpy``, or one of its faster twins with the same functions.
         built: whether the weights exist.
         input_rank: the rank that an input must have, batch included; ``None`` for any.
         can_skip_input_gradient: whether ``backward`` takes a third argument ``input_gradient``,
@@ -157,7 +162,8 @@ class Layer(Configurable):
         raise NotImplementedError(f"{type(self).__name__} does not define forward(x, training)")
 
     def backward(self, dy: Any, saved: Any) -> Any:
-        """The gradient for the input, from the gradient ``dy`` for the output."""
+        """dx, the gradient for the input, from ``dy``, the gradient for the output. Adds to the
+        gradients of the weights, with ``add_gradient``."""
         raise NotImplementedError(f"{type(self).__name__} does not define backward(dy, saved)")
 
     def compute_output_shape(self, input_shape: Any) -> Any:

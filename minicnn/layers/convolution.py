@@ -1,4 +1,5 @@
-"""The convolution of images with kernels."""
+"""The convolution of images with kernels. Written like ``dense.py``; the arithmetic, and how a
+gradient gets through it, stand in ``minicnn/backends/numpy/conv.py``."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from minicnn.shapes import positive_int
 
 
 class Conv2D(WindowLayer, KernelLayer):
-    """y = f(W * x + b): each of the kernels in W slides over the image and makes one channel.
+    """y = f(W * x + b): each kernel in W slides over the image (the ``*``) and makes one channel.
 
     Input (n, h, w, c), output (n, oh, ow, filters); W is (kh, kw, c / groups, filters), b is
     (filters,). As everywhere in deep learning the kernel is not flipped.
@@ -21,7 +22,7 @@ class Conv2D(WindowLayer, KernelLayer):
         strides: by how many pixels a kernel moves on.
         padding: ``"valid"`` (kernels stay within the image) or ``"same"`` (zeros around it).
         data_format: ``None`` or ``"channels_last"``.
-        dilation_rate: the distance of the pixels that a kernel looks at; not with strides.
+        dilation_rate: the distance between the pixels that a kernel looks at; not with strides.
         groups: into how many parts the channels are split; each kernel sees one of them.
         activation: f, the identity by default.
         kwargs: the options of every kernel layer (``use_bias``, ``kernel_initializer``, ...) and
@@ -83,16 +84,8 @@ class Conv2D(WindowLayer, KernelLayer):
 
     def preactivation_backward(self, dz: Any, saved: Any, input_gradient: bool = True) -> Any:
         x = saved
-        dx, dW, db = self.ops.conv2d_backward(
-            dz,
-            x,
-            self.kernel.value,
-            self.strides,
-            self.padding,
-            self.dilation_rate,
-            self.groups,
-            input_gradient,
-        )
+        W, windows = self.kernel.value, (self.strides, self.padding, self.dilation_rate)
+        dx, dW, db = self.ops.conv2d_backward(dz, x, W, *windows, self.groups, input_gradient)
         self.add_gradients(dW, db)
         return dx
 

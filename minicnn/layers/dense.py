@@ -1,4 +1,9 @@
-"""The fully connected layer."""
+"""The fully connected layer.
+
+Here stand the shapes, the weights, and the pair z = x W + b with its way back, at the end of the
+file. ``forward`` and ``backward`` put the activation y = f(z) around that pair; all layers with an
+activation share them (``activated.py``).
+"""
 
 from __future__ import annotations
 
@@ -26,6 +31,7 @@ class Dense(KernelLayer):
            [4., 4., 4.]], dtype=float32)
     """
 
+    # In Keras's files only; see configurable.py.
     keras_only = {"quantization_config": (None,), "lora_rank": (None,), "lora_alpha": (None,)}
 
     def __init__(self, units: int, activation: Any = None, **kwargs: Any):
@@ -49,7 +55,7 @@ class Dense(KernelLayer):
 
     def preactivation(self, x: Any, training: bool) -> tuple[Any, Any]:
         W, b = self.kernel_and_bias()
-        return self.ops.dense(x, W, b), x
+        return self.ops.dense(x, W, b), x  # z, and what dW = x^T dz will need
 
     def preactivation_backward(self, dz: Any, saved: Any, input_gradient: bool = True) -> Any:
         x = saved

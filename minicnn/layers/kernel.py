@@ -78,12 +78,14 @@ class KernelLayer(ActivatedLayer):
 
     @property
     def places_for_gradients(self) -> tuple[Any, Any]:
-        """Where the gradients of W and b may be put before they are added, or ``None``."""
+        """Arrays that an operation may write dW and db into, to save a copy, or ``None``: see
+        ``Variable.place_for_gradient``."""
         place_for_db = None if self.bias is None else self.bias.place_for_gradient
         return self.kernel.place_for_gradient, place_for_db
 
     def add_gradients(self, dW: Any, db: Any) -> None:
-        """Add to the gradients of W and b."""
+        """Add to the gradients of W and b, as every backward does: the layer may stand in a network
+        more than once."""
         self.kernel.add_gradient(dW)
         if self.bias is not None:
             self.bias.add_gradient(db)

@@ -1,4 +1,7 @@
-"""Layers that bring their input to mean 0 and variance 1, or to length 1."""
+"""Layers that bring their input to mean 0 and variance 1, or to length 1.
+
+The gradients are derived in ``minicnn/backends/numpy/normalization.py``.
+"""
 
 from __future__ import annotations
 
@@ -98,13 +101,14 @@ class Normalizing(Layer):
 class BatchNormalization(Normalizing):
     """y = gamma x^ + beta, where each channel of the batch gets mean 0 and variance 1.
 
-    While training, mean and variance are those of the batch (the variance the population's), and
-    two running means keep them for later:
+    While training, mean and variance are those of the batch, over all its pixels (the variance
+    divides by their number, not by one less), and two running means keep them for later:
 
-        moving = momentum moving + (1 - momentum) batch's.
+        moving <- momentum moving + (1 - momentum) batch
 
-    Otherwise, and while the layer's ``trainable`` is off, the running means are used and left
-    alone. gamma, beta and the running means have one number for each channel.
+    A prediction must not depend on what else is in its batch. So otherwise, and while the layer's
+    ``trainable`` is off, the running means are used, and left alone. gamma, beta and the running
+    means have one number for each channel.
 
     Args:
         axis: that of the channels, the last by default.
@@ -185,7 +189,7 @@ class BatchNormalization(Normalizing):
         return y, (self.ops.batch_norm_backward, saved)
 
     def update(self, moving: Variable, batch: Any) -> None:
-        """moving = momentum moving + (1 - momentum) batch's, in place."""
+        """moving <- momentum moving + (1 - momentum) batch, in place."""
         moving.value[...] = self.momentum * moving.value + (1 - self.momentum) * batch
 
     def backward(self, dy: Any, saved: Any) -> Any:
@@ -265,8 +269,8 @@ class LayerNormalization(Normalizing):
 class UnitNormalization(Layer):
     """y = x / |x|, where |x| = sqrt(sum x^2) is the length along some axes. No weights.
 
-    A length below 1e-12 counts as that much, so that zeros stay zeros. The gradient is what of
-    dy is at right angles to y::
+    A length below 1e-12 counts as that much, so that zeros stay zeros. Stretching x does not change
+    y, so the gradient is the part of dy at right angles to y::
 
         dx = (dy - y sum(y dy)) / |x|
 

@@ -1,4 +1,7 @@
-"""Pooling: windows, or whole images, reduced to their maximum or their mean."""
+"""Pooling: windows, or whole images, reduced to their maximum or their mean.
+
+How the gradients get back is said in ``minicnn/backends/numpy/pooling.py``.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class DepthwiseConv2D(WindowLayer, KernelLayer):
         padding: ``"valid"`` (kernels stay within the image) or ``"same"`` (zeros around it).
         depth_multiplier: how many kernels each channel has.
         data_format: ``None`` or ``"channels_last"``.
-        dilation_rate: the distance of the pixels that a kernel looks at.
+        dilation_rate: the distance between the pixels that a kernel looks at.
         activation: f, the identity by default.
         depthwise_initializer, depthwise_regularizer, depthwise_constraint: those of W.
         kwargs: ``use_bias``, ``bias_initializer``, ``bias_regularizer``, ``bias_constraint``, and
@@ -83,15 +83,8 @@ class DepthwiseConv2D(WindowLayer, KernelLayer):
 
     def preactivation_backward(self, dz: Any, saved: Any, input_gradient: bool = True) -> Any:
         x = saved
-        dx, dW, db = self.ops.depthwise_conv2d_backward(
-            dz,
-            x,
-            self.kernel.value,
-            self.strides,
-            self.padding,
-            self.dilation_rate,
-            input_gradient,
-        )
+        W, windows = self.kernel.value, (self.strides, self.padding, self.dilation_rate)
+        dx, dW, db = self.ops.depthwise_conv2d_backward(dz, x, W, *windows, input_gradient)
         self.add_gradients(dW, db)
         return dx
 
@@ -109,7 +102,7 @@ class SeparableConv2D(WindowLayer, KernelLayer):
         strides: by how many pixels D moves on.
         padding: ``"valid"`` (kernels stay within the image) or ``"same"`` (zeros around it).
         data_format: ``None`` or ``"channels_last"``.
-        dilation_rate: the distance of the pixels that D looks at.
+        dilation_rate: the distance between the pixels that D looks at.
         depth_multiplier: how many kernels each channel has.
         activation: f, the identity by default.
         depthwise_initializer, depthwise_regularizer, depthwise_constraint: those of D.
@@ -198,15 +191,8 @@ class SeparableConv2D(WindowLayer, KernelLayer):
         du, dP, db = self.ops.conv2d_backward(
             dz, u, self.kernel.value, strides=(1, 1), padding="valid", dilation=(1, 1), groups=1
         )
-        dx, dD, _ = self.ops.depthwise_conv2d_backward(
-            du,
-            x,
-            self.depthwise_kernel.value,
-            self.strides,
-            self.padding,
-            self.dilation_rate,
-            input_gradient,
-        )
+        D, windows = self.depthwise_kernel.value, (self.strides, self.padding, self.dilation_rate)
+        dx, dD, _ = self.ops.depthwise_conv2d_backward(du, x, D, *windows, input_gradient)
         self.depthwise_kernel.add_gradient(dD)
         self.add_gradients(dP, db)
         return dx

@@ -22,9 +22,10 @@ class Conv2DTranspose(WindowLayer, KernelLayer):
         strides: by how many pixels of the output a step in the input moves on.
         padding: ``"valid"`` (all of it is kept: oh = (h - 1) s + max(K, s)) or ``"same"``
             (oh = h s).
-        output_padding: rows and columns more or less, where other sizes are possible, too.
+        output_padding: chooses another of the sizes that the output can have (``output_padding`` of
+            ``transposed_output_size`` in ``minicnn/shapes.py``).
         data_format: ``None`` or ``"channels_last"``.
-        dilation_rate: the distance of the pixels on which a kernel is laid; not with strides.
+        dilation_rate: the distance between the pixels on which a kernel is laid; not with strides.
         activation: f, the identity by default.
         kwargs: the options of every kernel layer (``use_bias``, ``kernel_initializer``, ...) and
             of every layer (``name``, ``input_shape``, ...).
@@ -102,15 +103,9 @@ class Conv2DTranspose(WindowLayer, KernelLayer):
 
     def preactivation_backward(self, dz: Any, saved: Any, input_gradient: bool = True) -> Any:
         x = saved
+        W, windows = self.kernel.value, (self.strides, self.padding, self.dilation_rate)
         dx, dW, db = self.ops.conv2d_transpose_backward(
-            dz,
-            x,
-            self.kernel.value,
-            self.strides,
-            self.padding,
-            self.dilation_rate,
-            self.output_padding,
-            input_gradient,
+            dz, x, W, *windows, self.output_padding, input_gradient
         )
         self.add_gradients(dW, db)
         return dx

@@ -20,7 +20,7 @@ class WindowLayer(Layer):
         window: its size (kh, kw).
         strides: by how many pixels it moves on, down and across.
         padding: ``"valid"`` or ``"same"``.
-        dilation_rate: the distance of the pixels that it looks at.
+        dilation_rate: the distance between the pixels that it looks at, 1 for neighbours.
         channels: c, of the inputs for which a layer with weights was built.
     """
 
@@ -75,10 +75,10 @@ class WindowLayer(Layer):
         return (n, *self.output_image_size(input_shape), self.output_channels(c))
 
     def output_image_size(self, input_shape: Any) -> tuple[int | None, int | None]:
-        """(oh, ow): how many windows there are, one below and one beside the other.
+        """(oh, ow): how many windows there are, down and across.
 
         Raises:
-            ValueError: if not one does.
+            ValueError: if not a single one fits on the image.
         """
         return window_output_shape(
             self.name, input_shape, self.window, self.strides, self.padding, self.dilation_rate

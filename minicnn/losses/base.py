@@ -50,7 +50,8 @@ class Loss(Configurable):
         ops: the floor that does the arithmetic. A model that is compiled with the loss sets its
             own.
         fused_activation: the activation (``"softmax"``, ``"sigmoid"``) with which the loss has a
-            common form from logits, or ``None``. See :meth:`value_and_gradient_from_logits`.
+            common form from logits (the z of y = activation(z)), or ``None``. See
+            :meth:`value_and_gradient_from_logits`.
         from_logits: whether the predictions are logits, to which that activation is yet to be
             applied.
     """
@@ -125,7 +126,7 @@ class Loss(Configurable):
         """Targets in the rank and dtype that :meth:`call` wants; looks at no number."""
         return match_rank(y_true, y_pred.shape).astype(y_pred.dtype, copy=False)
 
-    # -- what comes of it ---------------------------------------------------------------------
+    # -- the reduced value, and its gradient --------------------------------------------------
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The reduced value, with all arguments checked.
@@ -191,7 +192,7 @@ class Loss(Configurable):
     def _reduced(
         self, y_true: Any, values: Any, gradients: Any, sample_weight: Any
     ) -> tuple[Any, Any]:
-        """One number, and its gradient."""
+        """L = sum_i w_i v_i / count, and its gradient: w_i / count times that of each value v_i."""
         if self.reduction in ("none", None):
             raise ValueError(
                 f"reduction: {self.name} with reduction={self.reduction!r} gives many numbers, and "
@@ -208,7 +209,7 @@ class Loss(Configurable):
         return y_pred if self.dtype is None else y_pred.astype(self.dtype, copy=False)
 
     def _weights_and_count(self, values: Any, sample_weight: Any, mask: Any) -> tuple[Any, Any]:
-        """The weight w_i of each value, ``None`` if all are 1, and what their sum is divided by."""
+        """The weight w_i of each value (``None`` if all are 1), and what the sum is divided by."""
         w = None
         if sample_weight is not None:
             w = align_sample_weight(sample_weight, values.shape).astype(values.dtype)
@@ -229,7 +230,7 @@ def _weighted(values: Any, w: Any) -> Any:
 
 
 def _divide(total: Any, count: Any) -> Any:
-    """total / count; 0 where the count is: weights that are all 0 give a loss of 0, not 0 / 0."""
+    """total / count, but 0 where count is 0: weights that are all 0 give a loss of 0, not 0 / 0."""
     if isinstance(count, int):
         return total / count
     return np.where(count == 0, 0, total / np.where(count == 0, 1, count))[()]

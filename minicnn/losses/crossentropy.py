@@ -1,4 +1,8 @@
-"""Cross-entropies, for classification."""
+"""Cross-entropies, for classification: how surprising the true class is to the model.
+
+The formulas and their gradients are in ``minicnn/backends/numpy/cross_entropy.py``. Here targets
+are checked, and one of the two forms of each loss is chosen: from probabilities, or from logits.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ from minicnn.validation import number
 
 
 class Crossentropy(Loss):
-    """What the three have in common: predictions that are probabilities or logits."""
+    """What all cross-entropies have in common: predictions that are probabilities or logits."""
 
     activation: str
 

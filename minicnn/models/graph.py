@@ -1,32 +1,40 @@
 """The graph of a model: forward in order, backward in reverse order.
 
-This is all of backpropagation that is not inside a layer. A tensor that feeds several layers gets
-the sum of the gradients that come back from them; a layer that is called several times adds to the
-gradients of its weights at each call.
+This is all of backpropagation that is not inside a layer. Every tensor that passes between layers
+has a *place*, a number: in the list ``values`` on the way forward, and in the list ``gradients`` on
+the way back. A layer that maps place a to place b makes two lines,
+
+    forward:    values[b], saved = layer.forward(values[a])
+    backward:   gradients[a] += layer.backward(gradients[b], saved)
+
+the first for every layer in order, the second in reverse order: so gradients[b] is complete before
+anyone needs it. It is +=, because a tensor that feeds several layers reaches the loss through each
+of them, and the chain rule sums over all these ways. For the same reason a layer that is called
+several times adds to the gradients of its weights at each call.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
 from minicnn.layers.input import InputLayer
 from minicnn.models.fusion import neighbours
-from minicnn.symbolic import Node, SymbolicTensor
+from minicnn.models.order import sort_calls
+from minicnn.symbolic import SymbolicTensor
 
 
 @dataclass
 class Step:
-    """One call of a layer, with the places of its inputs and outputs in the list of values."""
+    """One call of a layer, with the places of its inputs and outputs."""
 
     layer: Any
     inputs: list[int]
     takes_list: bool
     outputs: list[int]
     gives_list: bool
-    dead: list[int] = field(default_factory=list)  # values nobody reads after this step
+    dead: list[int] = field(default_factory=list)  # places that nobody reads after this step
 
 
 @dataclass
@@ -34,14 +42,14 @@ class Tape:
     """What a forward pass leaves for the backward pass.
 
     Attributes:
-        saved: for the number of every step what its layer saved; for a step with an activity
+        saved: by the number of each step what its layer saved; for a step with an activity
             regularizer a pair of that and the layer's output.
-        opened: the steps whose activation was left out (see :meth:`Graph.forward`).
-        penalties: the activity regularizers, each a number.
+        without_activation: the steps whose activation was left out (see :meth:`Graph.forward`).
+        penalties: those of the activity regularizers, each a number.
     """
 
     saved: dict[int, Any]
-    opened: frozenset[int]
+    without_activation: frozenset[int]
     penalties: list[Any] = field(default_factory=list)
 
 
@@ -59,7 +67,7 @@ class Graph:
         steps: the calls to be carried out (those of input layers need not be).
         joined: the same, by their numbers, with neighbours carried out together where the floor
             can do that (see ``fusion.py``).
-        one_by_one: whether ``steps`` shall be carried out instead, as someone wants to watch.
+        one_by_one: whether ``steps`` are to be carried out instead, because someone is watching.
 
     Raises:
         ValueError: if an output depends on an input that is not among ``inputs``.
@@ -67,7 +75,7 @@ class Graph:
 
     def __init__(self, inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]):
         self.inputs, self.outputs = inputs, outputs
-        self.nodes, self.layers = _sort(inputs, outputs)
+        self.nodes, self.layers = sort_calls(inputs, outputs)
         places = {id(tensor): place for place, tensor in enumerate(inputs)}
         self.steps: list[Step] = []
         for node in self.nodes:
@@ -110,7 +118,7 @@ class Graph:
         self,
         xs: list[Any],
         training: bool,
-        opened: frozenset[int] = frozenset(),
+        without_activation: frozenset[int] = frozenset(),
         keep: bool = True,
     ) -> tuple[list[Any], Tape]:
         """Carry out the steps in order.
@@ -118,19 +126,19 @@ class Graph:
         Args:
             xs: an array for every input.
             training: handed to the layers.
-            opened: steps (by number) of which the pre-activation z is wanted instead of the output,
-                because the loss is differentiated together with the activation.
+            without_activation: steps (by number) that are to give their pre-activation z instead of
+                their output, because the loss is differentiated together with the activation.
             keep: whether to keep what the layers saved; without it there is no way back.
 
         Returns:
             The outputs, and a :class:`Tape` for :meth:`backward`.
         """
         values: list[Any] = xs + [None] * (self.size - len(xs))
-        tape = Tape({}, opened)
+        tape = Tape({}, without_activation)
         for number, step in self._to_carry_out().items():
             layer = step.layer
             x = [values[p] for p in step.inputs] if step.takes_list else values[step.inputs[0]]
-            if number in opened:
+            if number in without_activation:
                 y, saved = layer.preactivation(x, training)
             else:
                 y, saved = layer.forward(x, training)
@@ -154,7 +162,7 @@ class Graph:
         Args:
             dys: the gradient of the loss for every output (``None`` where there is none).
             tape: from :meth:`forward`.
-            needed: for every value whether its gradient is of use; all are, by default.
+            needed: for every place whether its gradient is of use; all are, by default.
 
         Returns:
             The gradient for every input, ``None`` where it is zero or not needed.
@@ -167,27 +175,28 @@ class Graph:
             layer, saved = step.layer, tape.saved.pop(number)
             dy = [gradients[p] for p in step.outputs]
             if all(d is None for d in dy) or not needed[step.outputs[0]]:
-                continue
+                continue  # the loss does not depend on it, or no weight lies before it
             wanted = any(needed[p] for p in step.inputs)
             dy = dy if step.gives_list else dy[0]
             if layer.activity_regularizer is not None:
                 saved, y = saved
                 dy = dy + layer.activity_regularizer.gradient(y) / len(y)
-            backward = layer.preactivation_backward if number in tape.opened else layer.backward
+            bare = number in tape.without_activation
+            backward = layer.preactivation_backward if bare else layer.backward
             if wanted or not layer.can_skip_input_gradient:
                 dx = backward(dy, saved)
             else:
                 dx = backward(dy, saved, input_gradient=False)
             for place in step.outputs:
-                gradients[place] = None
+                gradients[place] = None  # used up
             if wanted:
                 for place, d in zip(step.inputs, dx if step.takes_list else [dx], strict=True):
                     _add(gradients, place, d)
         return gradients[: len(self.inputs)]
 
     def needed_for_weights(self) -> list[bool]:
-        """For every value, whether a trainable weight lies before it: only then does a training
-        step need the value's gradient."""
+        """For every place, whether a trainable weight lies before it: only then does training need
+        the gradient there."""
         needed = [False] * self.size
         for step in self.steps:
             if any(needed[p] for p in step.inputs) or step.layer.trainable_weights:
@@ -196,8 +205,8 @@ class Graph:
         return needed
 
     def step_of_output(self, index: int) -> int | None:
-        """The number of the step that makes an output and nothing else reads; ``None`` if there is
-        no such step."""
+        """The number of the step that makes an output which no other step reads; ``None`` if there
+        is no such step."""
         place = self.output_places[index]
         if self.output_places.count(place) > 1 or any(place in s.inputs for s in self.steps):
             return None
@@ -222,68 +231,11 @@ class Graph:
 
 
 def _add(gradients: list[Any], place: int, gradient: Any) -> None:
-    """Sum the gradients that come back to one tensor. Not in place: a layer such as Add returns
-    one and the same array for all its inputs."""
+    """gradients[place] += gradient, but in a new array: a layer such as Add returns one array for
+    all its inputs."""
     if gradient is not None:
         known = gradients[place]
         gradients[place] = gradient if known is None else known + gradient
-
-
-def _sort(
-    inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]
-) -> tuple[list[Node], list[Any]]:
-    """The calls in an order that can be carried out, and the layers in Keras's order.
-
-    Keras lists layers by their depth, the longest way to an output, and among equals by the order
-    in which a search from the outputs first meets them. Weights follow that order.
-    """
-    given = {id(tensor) for tensor in inputs}
-    order: list[Node] = []
-    index: dict[int, int] = {}
-    finished: set[int] = set()
-    for output in outputs:
-        stack = [(output.node, False)] if id(output) not in given else []
-        while stack:
-            node, descended = stack.pop()
-            if descended:
-                order.append(node)
-                continue
-            if id(node) in finished:
-                continue
-            finished.add(id(node))
-            index.setdefault(id(node.layer), len(index))
-            stack.append((node, True))
-            if isinstance(node.layer, InputLayer) and id(node.outputs[0]) not in given:
-                raise ValueError(
-                    f"outputs: {output!r} depends on the input {node.layer.name!r}, which is not "
-                    f"among inputs {[tensor.name for tensor in inputs]}"
-                )
-            stack.extend(
-                (tensor.node, False)
-                for tensor in reversed(node.inputs)
-                if id(tensor) not in given or isinstance(tensor.node.layer, InputLayer)
-            )
-    depth: dict[int, int] = {}
-    layer_depth: dict[int, int] = {}
-    layers: dict[int, Any] = {}
-    for tensor in inputs:
-        if isinstance(tensor.node.layer, InputLayer) and id(tensor.node) not in finished:
-            order.insert(0, tensor.node)
-            index[id(tensor.node.layer)] = -1
-    for node in reversed(order):
-        key = id(node.layer)
-        depth[id(node)] = max(depth.get(id(node), 0), layer_depth.get(key, 0))
-        layer_depth[key] = depth[id(node)]
-        layers[key] = node.layer
-        for tensor in node.inputs:
-            parent = id(tensor.node)
-            depth[parent] = max(depth.get(parent, 0), depth[id(node)] + 1)
-    keys = sorted(layers, key=lambda key: (-layer_depth[key], index[key]))
-    names = Counter(layer.name for layer in layers.values())
-    twice = [name for name, count in names.items() if count > 1]
-    if twice:
-        raise ValueError(f"layers: names in a model must differ, got several layers named {twice}")
-    return order, [layers[key] for key in keys]
 
 
 def common_ops(layers: list[Any]) -> ModuleType | None:

@@ -1,4 +1,8 @@
-"""The functional model: any network of layers between given inputs and outputs."""
+"""The functional model: any network of layers between given inputs and outputs.
+
+Here is what a model consists of, and that it is a layer itself. How it learns, predicts and is
+saved is mixed in from ``training.py``, ``predicting.py`` and ``saved.py``.
+"""
 
 from __future__ import annotations
 

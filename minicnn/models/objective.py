@@ -1,8 +1,11 @@
-"""What training minimises and what it reports: losses, penalties and metrics of a model."""
+"""What training minimises: the losses of a model's outputs, as one number with its gradient.
+
+The heart is :meth:`Objective.value_and_gradients`, where the way back begins. The rest keeps the
+running means that are reported.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from numbers import Real
 from typing import Any
 
@@ -10,8 +13,9 @@ import numpy as np
 
 from minicnn import losses
 from minicnn.layers.activated import ActivatedLayer
-from minicnn.metrics import Mean, Metric, resolve
+from minicnn.metrics import Mean, Metric
 from minicnn.models.graph import Graph
+from minicnn.models.scores import Scores, go_on_from
 
 
 class Objective:
@@ -26,9 +30,11 @@ class Objective:
         ops: the floor that computes.
 
     Attributes:
-        opened: the steps of the graph whose activation is differentiated together with the loss:
-            where a softmax meets a categorical cross-entropy (or a sigmoid a binary one), dL/dz is
-            p - y, which neither overflows nor vanishes however wrong the prediction is.
+        heads: for each output the number of the step that makes it, if its activation is
+            differentiated together with the loss, else ``None``. Where a softmax meets a
+            categorical cross-entropy (or a sigmoid a binary one), dL/dz is p - t, which neither
+            overflows nor vanishes, however wrong the prediction p of the target t is.
+        without_activation: the set of these steps: the graph is asked for their z, not for p.
     """
 
     def __init__(
@@ -60,7 +66,7 @@ class Objective:
         self.parts = [Mean(name=f"{name}_loss") for name in output_names]
         self.several = sum(one is not None for one in self.losses) > 1
         self.heads = [self._head(index) for index in range(len(output_names))]
-        self.opened = frozenset(head for head in self.heads if head is not None)
+        self.without_activation = frozenset(head for head in self.heads if head is not None)
 
     def _head(self, index: int) -> int | None:
         """The step that makes an output, if its activation and the loss belong together."""
@@ -94,11 +100,15 @@ class Objective:
     def value_and_gradients(
         self, targets: list[Any], zs: list[Any], sample_weights: list[Any]
     ) -> tuple[Any, list[Any], list[Any], list[Any]]:
-        """What comes of what the graph computed with ``opened`` steps.
+        """L = the sum of the outputs' losses, each times its loss weight, and its gradients.
+
+        Args:
+            targets, sample_weights: one array for each output, or ``None``.
+            zs: what the graph computed: the outputs y, but z for the steps ``without_activation``.
 
         Returns:
-            ``(total, parts, dzs, ys)``: the weighted sum of the losses, each output's own, the
-            gradients of the sum for ``zs``, and the model's outputs.
+            ``(total, parts, dzs, ys)``: L, each output's own loss, the gradients dL/dz, and the
+            model's outputs.
         """
         weighted, parts, dzs, ys = [], [], [], []
         for loss, factor, target, z, weight, head in zip(
@@ -143,7 +153,7 @@ class Objective:
         """Go on from these, in the order of :meth:`totals`."""
         fixed, plain = [self.total, *self.parts], sum(map(len, self.plain.requested))
         for one, values in zip(fixed, totals, strict=False):
-            _go_on_from(one, values)
+            go_on_from(one, values)
         rest = totals[len(fixed) :]
         self.plain.set_totals(rest[:plain])
         self.weighted.set_totals(rest[plain:])
@@ -178,76 +188,6 @@ class Objective:
             prefix = "weighted_" if output + name in metrics else ""
             metrics[_numbered(output + prefix + name, metrics)] = value
         return result | (dict(sorted(metrics.items())) if len(self.names) > 1 else metrics)
-
-
-class Scores:
-    """The metrics of every output; what "accuracy" means shows when the first batch comes.
-
-    Args:
-        requested: for every output the list of its metrics, as given to ``compile``.
-        names: the names of the outputs.
-        ops: the floor that computes.
-    """
-
-    def __init__(self, requested: list[list[Any]], names: list[str], ops: Any):
-        self.requested, self.names, self.ops = requested, names, ops
-        for one in (one for metrics in requested for one in metrics):
-            resolve(one, None, (None, 1), (None, 1))  # raises if there is no such metric
-        self.metrics: list[list[Metric]] = []
-        self._waiting: list[dict[str, Any]] = []
-
-    def __iter__(self) -> Iterator[Metric]:
-        return (metric for metrics in self.metrics for metric in metrics)
-
-    def set_totals(self, totals: list[dict[str, Any]]) -> None:
-        """Go on from these running totals, one dict for each metric."""
-        self._waiting = [] if self.metrics else totals
-        for metric, values in zip(self, totals, strict=False):
-            _go_on_from(metric, values)
-
-    def update(
-        self, losses: list[Any], targets: list[Any], ys: list[Any], weights: list[Any]
-    ) -> None:
-        if not self.metrics:
-            self.metrics = [
-                [resolve(one, loss, np.shape(target), np.shape(y)) for one in requested]
-                for requested, loss, target, y in zip(
-                    self.requested, losses, targets, ys, strict=True
-                )
-            ]
-            for metric in self:
-                metric.move_to(self.ops)
-            self.set_totals(self._waiting)
-        for metrics, target, y, weight in zip(self.metrics, targets, ys, weights, strict=True):
-            for metric in metrics:
-                metric.update_state(target, y, weight)
-
-    def results(self) -> list[tuple[str, str, Any]]:
-        """For each, in order, what its name begins with if there are several outputs, its name and
-        its value."""
-        return [
-            (
-                f"{output}_" if len(self.names) > 1 else "",
-                metric.name,
-                _as_it_is_now(metric.result()),
-            )
-            for output, metrics in zip(self.names, self.metrics, strict=False)
-            for metric in metrics
-        ]
-
-
-def _as_it_is_now(result: Any) -> Any:
-    """A result that may be a running total itself, which goes on, or is filled with 0."""
-    return result.copy() if hasattr(result, "copy") else result
-
-
-def _go_on_from(metric: Metric, totals: dict[str, Any]) -> None:
-    """In the arrays that are there: a recorded step adds to them."""
-    for name, total in totals.items():
-        if name in metric.totals:
-            metric.totals[name][...] = total
-        else:
-            metric.totals[name] = total
 
 
 def _factor(weight: Any) -> float:

@@ -1,7 +1,9 @@
-"""compile, fit, evaluate: how a model learns, on one page.
+"""compile, fit, evaluate: how a model learns.
 
-A training step is: forward, loss, backward, update. Everything else here brings the data in and
-the results out.
+A training step is: forward, loss, backward, update. Read first ``_train_step`` and
+``_loss_and_gradients``, then the loop over epochs and batches at the end of ``fit``. All else here
+brings the data in and the results out, or serves a floor that can do a step faster (``_changing``,
+``_can_update_in_backward``).
 """
 
 from __future__ import annotations
@@ -85,21 +87,27 @@ class Trainer:
 
     # -- the step -----------------------------------------------------------------------------
 
-    def _train_step(self, x: list[Any], targets: list[Any], weights: list[Any]) -> None:
-        """Forward, loss, backward, update."""
-        targets, weights = self._on_floor(targets), self._on_floor(weights)
+    def _train_step(self, x: list[Any], targets: list[Any], sample_weights: list[Any]) -> None:
+        """Forward, loss, backward, update.
+
+        Args:
+            x, targets, sample_weights: a batch: lists with one array for each input (x) or output
+                of the model, ``None`` for an output without sample weights.
+        """
+        targets, sample_weights = self._on_floor(targets), self._on_floor(sample_weights)
         self.optimizer.prepare(self._parameters)
-        total, parts, ys = self._loss_and_gradients(x, targets, weights, training=True)
+        total, parts, ys = self._loss_and_gradients(x, targets, sample_weights, training=True)
         self.optimizer.apply(self._parameters)
         for variable in self._parameters.constrained:
             variable.value[...] = variable.constraint(variable.value)
-        self.objective.update(total, parts, targets, ys, weights)
+        self.objective.update(total, parts, targets, ys, sample_weights)
 
     def _on_floor(self, arrays: list[Any]) -> list[Any]:
+        """The arrays where the floor computes: for a GPU in its own memory."""
         return [None if array is None else self.ops.asarray(array) for array in arrays]
 
     def _fastest_train_step(self) -> Any:
-        """The training step, or what the floor makes of it: a GPU records it, and replays it."""
+        """The training step, or what the floor makes of it: a GPU records it, then replays it."""
         if not hasattr(self.ops, "Recorder"):
             return self._train_step
         if self._recorder is None:
@@ -116,13 +124,20 @@ class Trainer:
         return self.ops.Changing(self.optimizer, generators, settings, watched)
 
     def _loss_and_gradients(
-        self, x: list[Any], targets: list[Any], weights: list[Any], training: bool
+        self, x: list[Any], targets: list[Any], sample_weights: list[Any], training: bool
     ) -> tuple[Any, list[Any], list[Any]]:
-        """``(total, parts, ys)``; the gradients are left in the weights' ``gradient``."""
+        """Forward, loss, backward; the gradients are left in the weights' ``gradient``.
+
+        An output that a softmax makes comes as z, before the softmax: the objective applies it,
+        together with the loss (see ``Objective.heads``).
+
+        Returns:
+            ``(total, parts, ys)``: the loss with all penalties, each output's own, the outputs.
+        """
         objective, parameters = self.objective, self._parameters
         xs = [self.ops.asarray(part, self.dtype) for part in x]
-        zs, tape = self.graph.forward(xs, training, objective.opened)
-        total, parts, dzs, ys = objective.value_and_gradients(targets, zs, weights)
+        zs, tape = self.graph.forward(xs, training, objective.without_activation)
+        total, parts, dzs, ys = objective.value_and_gradients(targets, zs, sample_weights)
         parameters.begin_gradient()
         try:
             self.graph.backward(dzs, tape, self._needed)
@@ -134,16 +149,16 @@ class Trainer:
             penalties.append(variable.regularizer(variable.value))
         return sum(penalties, start=total), parts, ys
 
-    def _test_step(self, x: list[Any], targets: list[Any], weights: list[Any]) -> None:
+    def _test_step(self, x: list[Any], targets: list[Any], sample_weights: list[Any]) -> None:
         """Forward and loss."""
-        targets, weights = self._on_floor(targets), self._on_floor(weights)
+        targets, sample_weights = self._on_floor(targets), self._on_floor(sample_weights)
         xs = [self.ops.asarray(part, self.dtype) for part in x]
-        zs, tape = self.graph.forward(xs, False, self.objective.opened, keep=False)
-        total, parts, _, ys = self.objective.value_and_gradients(targets, zs, weights)
+        zs, tape = self.graph.forward(xs, False, self.objective.without_activation, keep=False)
+        total, parts, _, ys = self.objective.value_and_gradients(targets, zs, sample_weights)
         # The penalties of weights count here, too, as in Keras.
         penalties = [w.regularizer(w.value) for w in self.trainable_weights if w.regularizer]
         total = sum(tape.penalties + penalties, start=total)
-        self.objective.update(total, parts, targets, ys, weights)
+        self.objective.update(total, parts, targets, ys, sample_weights)
 
     # -- the loops ----------------------------------------------------------------------------
 
@@ -172,9 +187,9 @@ class Trainer:
             x: the inputs: an array (samples first), a list or dict of them for several inputs, a
                 ``Dataset``, or anything that yields batches (x, y) or (x, y, sample_weight).
             y: the targets, unless ``x`` yields them.
-            batch_size: samples a step, 32 by default.
+            batch_size: samples per step, 32 by default.
             epochs: train until this epoch.
-            verbose: 0 silent, 1 a progress bar, 2 one line an epoch.
+            verbose: 0 silent, 1 a progress bar, 2 one line per epoch.
             callbacks: a list of ``minicnn.callbacks``.
             validation_split: this part of the samples is kept for validation: the last ones, taken
                 before any shuffling.
@@ -183,11 +198,11 @@ class Trainer:
             class_weight: a factor for the loss of each class.
             sample_weight: a factor for the loss of each sample.
             initial_epoch: start counting here, to go on with an earlier training.
-            steps_per_epoch: batches an epoch; all there are, by default. The next epoch goes on
+            steps_per_epoch: batches per epoch; all there are, by default. The next epoch goes on
                 with the batch after them.
             validation_steps, validation_batch_size: the same for the validation.
-            validation_freq: validate every so many epochs, or after the epochs in this list, the
-                first of which is 1.
+            validation_freq: validate after every this many epochs, or after those in this list,
+                counted from 1.
 
         Returns:
             A ``History``: its ``history`` maps the name of each figure to its value at each epoch.
@@ -219,17 +234,17 @@ class Trainer:
         logs: dict[str, Any] = {}
         train_step = self._fastest_train_step()
         hooks.on_train_begin()
-        first_epoch, first_step, used = self.start_at
+        first_epoch, first_step, used = self.start_at  # a callback may have moved it just now
         batches.begin(used)
         for epoch in range(first_epoch, epochs):
             self.reset_metrics()
             hooks.on_epoch_begin(epoch)
             self._prepare_training(watched=hooks.runs_others)
-            for step, (inputs, targets, weights) in enumerate(batches):
+            for step, (inputs, targets, sample_weights) in enumerate(batches):
                 if epoch == first_epoch and step < first_step:
                     continue  # done before this training was interrupted
                 hooks.on_train_batch_begin(step)
-                train_step(inputs, targets, weights)
+                train_step(inputs, targets, sample_weights)
                 hooks.on_train_batch_end(step, self._logs)
                 if self.stop_training:
                     break
@@ -266,9 +281,9 @@ class Trainer:
     def _test(self, batches: Batches, hooks: CallbackList) -> dict[str, Any]:
         self.reset_metrics()
         hooks.on_test_begin()
-        for step, (inputs, targets, weights) in enumerate(batches):
+        for step, (inputs, targets, sample_weights) in enumerate(batches):
             hooks.on_test_batch_begin(step)
-            self._test_step(inputs, targets, weights)
+            self._test_step(inputs, targets, sample_weights)
             hooks.on_test_batch_end(step, self._logs)
         logs = self._logs()
         hooks.on_test_end(logs)
@@ -316,9 +331,9 @@ class Trainer:
         batch = self._one_batch(x, y, sample_weight)
         self._prepare_training()
         with self.unchanged_state():
-            x, targets, weights = batch
+            x, targets, sample_weights = batch
             total, _, _ = self._loss_and_gradients(
-                x, self._on_floor(targets), self._on_floor(weights), training=training
+                x, self._on_floor(targets), self._on_floor(sample_weights), training=training
             )
         return float(total), [
             np.array(self.ops.to_numpy(variable.gradient))
@@ -337,8 +352,8 @@ class Trainer:
         return self._objective
 
     def _prepare_training(self, watched: bool = True) -> None:
-        """Bring all trainable weights into one vector, unless they are there. Another model that
-        shares layers may have taken some away, and ``trainable`` may have been switched.
+        """Bring all trainable weights into one vector, unless they are there already: another model
+        that shares layers may have taken some away, and ``trainable`` may have been switched.
 
         Args:
             watched: whether somebody may want to see the gradients after a step.
@@ -354,8 +369,8 @@ class Trainer:
         self._parameters.awaited = self.ops.awaited_gradient(self._parameters) if wait else None
 
     def _can_update_in_backward(self) -> bool:
-        """Whether the floor may update a weight as soon as a gradient comes back to it: if that is
-        all of its gradient, for certain, and is wanted for nothing else."""
+        """Whether the floor may update a weight as soon as a gradient comes back to it: it must be
+        certain that this is all of its gradient, and that nothing else needs it."""
         layers = [step.layer for step in self.graph.steps]
         return (
             hasattr(self.ops, "awaited_gradient")

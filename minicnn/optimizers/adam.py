@@ -1,4 +1,7 @@
-"""Adam and its relatives: running means of the gradient, and of its size."""
+"""Adam and its relatives: running means of the gradient, and of its size.
+
+The formulas are in ``minicnn/backends/numpy/updates.py``, one function for each.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Optimizers that divide each gradient by how large it usually is."""
+"""Optimizers that divide each gradient by how large it usually is.
+
+The formulas are in ``minicnn/backends/numpy/updates.py``, one function for each.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What all optimizers share: clipping, weight decay, learning rates that change, memory."""
+"""What all optimizers share: clipping, weight decay, learning rates that change, memory.
+
+The step itself is ``_apply``: clip the gradients, decay the weights, and call ``update``.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +74,7 @@ class Optimizer(Configurable):
         name: of the optimizer; by default the class's, numbered as Keras does.
 
     Attributes:
-        iterations: the number of steps done.
+        iterations: how many steps have been done.
         rate_cell: where a step that a floor has recorded reads the learning rate; else ``None``.
         slots: what the optimizer remembers about every weight, by name: flat vectors that run along
             the vector of weights.
@@ -217,7 +220,8 @@ class Optimizer(Configurable):
         self._parameters = parameters
 
     def _park(self) -> None:
-        """Set aside what the slots hold, by weight. A weight is kept too, so that its id stays."""
+        """Set aside what the slots hold, by weight. The weight itself is kept, too, so that its id
+        goes to no other object."""
         if self._parameters is None:
             return
         for variable, place in zip(
@@ -228,14 +232,16 @@ class Optimizer(Configurable):
 
     @property
     def takes_pieces(self) -> bool:
-        """Whether the weights may be updated one after the other: each needs its own gradient only,
-        and nothing but the update. Of somebody's own optimizer one cannot know."""
+        """Whether weights may be updated one by one, each as soon as it has its gradient: nothing
+        but the update is done, and for each element by itself. Of a class that somebody else wrote
+        one cannot know."""
         others = (self.clipnorm, self.clipvalue, self.global_clipnorm, self.weight_decay)
         ours = type(self).__module__.startswith("minicnn.optimizers.")
         return ours and all(other is None for other in others)
 
     def prepare(self, parameters: ParameterVector) -> None:
-        """Before the backward pass: if the gradient is awaited, say what :meth:`apply` is to do."""
+        """Before the backward pass. If the floor updates weights during that pass (see
+        ``ParameterVector.awaited``), tell it now how; otherwise there is nothing to do yet."""
         if parameters.awaited is not None:
             self.build(parameters)
             self.update(parameters.ops, parameters.value, parameters.awaited, self.present_rate())

@@ -1,4 +1,7 @@
-"""Gradient descent."""
+"""Gradient descent.
+
+The formulas are in ``minicnn/backends/numpy/updates.py``, one function for each.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The textbook floor: plain NumPy, one file an idea, each forward directly above its backward."""
+"""The textbook floor: plain NumPy, a file for each idea, each forward right above its backward."""
 
 from minicnn.backends.numpy.activation import (
     elu as elu,

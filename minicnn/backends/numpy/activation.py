@@ -1,6 +1,7 @@
 """Activation functions: y = f(z), element by element (softmax: row by row).
 
-Every function has its backward under it, ``f_backward(dy, z, y, **parameters) -> dz``, with
+Every function has its backward under it, ``f_backward(dy, z, y, **parameters) -> dz``. Each z has a
+part in its own y only, so the chain rule's sum has one term:
 
     dz = f'(z) dy.
 
@@ -159,12 +160,12 @@ def selu_backward(dy: Any, z: Any, y: Any) -> Any:
 
 
 def sigmoid(z: Any) -> Any:
-    """y = 1 / (1 + e^-z), which is e^z / (1 + e^z): the one or the other, by the sign of z."""
+    """y = 1 / (1 + e^-z) for z >= 0, and e^z / (1 + e^z), the same, for z < 0: no exponent > 0."""
     return np.exp(np.minimum(z, 0)) / (1 + np.exp(-np.abs(z)))
 
 
 def sigmoid_backward(dy: Any, z: Any, y: Any) -> Any:
-    """dz = y (1 - y) dy. Reads y."""
+    """dz = y (1 - y) dy: f' is e^-z / (1 + e^-z)^2, and 1 - y = e^-z / (1 + e^-z). Reads y."""
     return dy * y * (1 - y)
 
 
@@ -298,7 +299,12 @@ def softmax(z: Any, axis: int | tuple[int, ...] = -1) -> Any:
 
 
 def softmax_backward(dy: Any, z: Any, y: Any, axis: int | tuple[int, ...] = -1) -> Any:
-    """dz_i = y_i (dy_i - sum_j y_j dy_j), from dy_j/dz_i = y_j ([i = j] - y_i). Reads y."""
+    """dz_i = y_i (dy_i - sum_j y_j dy_j). Reads y.
+
+    Every z_i has a part in all y_j of its row. By the quotient rule the derivative of y_j with
+    respect to z_i is y_j ([i = j] - y_i), where [i = j] is 1 for i = j and 0 otherwise; times the
+    gradient dy_j, summed over j, that is dz_i.
+    """
     return y * (dy - (y * dy).sum(axis=axis, keepdims=True))
 
 
@@ -309,5 +315,5 @@ def log_softmax(z: Any, axis: int | tuple[int, ...] = -1) -> Any:
 
 
 def log_softmax_backward(dy: Any, z: Any, y: Any, axis: int | tuple[int, ...] = -1) -> Any:
-    """dz_i = dy_i - e^(y_i) sum_j dy_j. Reads y."""
+    """dz_i = dy_i - e^(y_i) sum_j dy_j, as y_j has the derivative [i = j] - e^(y_i). Reads y."""
     return dy - np.exp(y) * dy.sum(axis=axis, keepdims=True)

@@ -1,17 +1,19 @@
 """Convolution, and how a gradient gets through it.
 
 What neural networks call a convolution is a correlation: the kernel is laid on the image as it is,
-not flipped. Along one axis, with stride s, dilation d and ``top`` rows of padding,
+not flipped. Take one axis first. Window r lays tap i of the kernel on pixel r s + i d - top, with s
+the stride, d the dilation, and ``top`` the number of zeros put before the first pixel:
 
     y[r] = sum_i x[r s + i d - top] W[i] + b
 
-and in two dimensions, with images n, input channels c and filters f,
+Here x[p] is a row of c channels, W[i] a matrix (c, f) and y[r] a row of f filters. With both axes,
+the images n, and everything written out,
 
     y[n, r, q, f] = sum_{i, j, c} x[n, r s + i d - top, q s + j d - left, c] W[i, j, c, f] + b[f]
 
-**The backward.** A pixel x[p] has a part in every y[r] whose window has a tap i on it, that is
-p = r s + i d - top, and there its factor is W[i]. Given dy, the gradient of the loss with respect
-to y, the chain rule adds up these parts:
+**The gradient of x.** A pixel x[p] has a part in every y[r] whose window has a tap i on it, that is
+p = r s + i d - top, and its part there is x[p] W[i]: a fully connected product, whose way back is
+dy[r] W[i]^T. The chain rule adds up what comes back from all of them:
 
     dx[p] = sum over all (r, i) with r s + i d - top = p  of  dy[r] W[i]^T
 
@@ -21,25 +23,26 @@ padding: pixels under several windows get several parts, border pixels that no w
 and what falls on the padding is dropped.
 
 Read from the side of dx, for s = d = 1, r = p + top - i: dx[p] = sum_i dy[p + top - i] W[i]^T. The
-index of dy falls while that of W rises. So dx is dy convolved with the kernel *flipped* by 180
+index of dy falls while that of W rises. So dx is dy correlated with the kernel *flipped* by 180
 degrees, its channel axes exchanged (for s > 1, with s - 1 zeros put between the entries of dy). A
-program that forgets the flip has wrong gradients everywhere but in a symmetric kernel, and yet it
-trains a little.
+program that forgets the flip has wrong gradients for all but symmetric kernels, and yet it trains
+a little.
 
-The weight W[i] takes part in every y[r], with factor x[r s + i d - top]. That is the same pixel
-that :func:`~minicnn.backends.numpy.windows.im2col` has put into row r, column i of its matrix
-``cols``. As matrices, then, with all windows of all images as rows,
+**The gradient of W.** W[i] has a part in every y[r], and meets there the pixel x[r s + i d - top].
+:func:`~minicnn.backends.numpy.windows.im2col` copies just these pixels into a matrix ``cols``: a
+row for each window r of each image, a column for each tap i and channel. With the kernel as a
+matrix, too, one column for each filter,
 
     y = cols W + b        dW = cols^T dy        db = the sum of dy's rows
 
-which are the formulas of a fully connected layer: a convolution is one such layer, applied to every
-window.
+which are the formulas of a fully connected layer (``dense.py``): a convolution is one such layer,
+applied to every window.
 
-**Groups.** With g groups the channels are dealt into g equal parts, and so are the filters: g
+**Groups.** With g groups the channels are split into g equal parts, and so are the filters: g
 convolutions side by side that do not see each other.
 
-Source: Goodfellow, Bengio and Courville, "Deep Learning" (2016), sections 9.1 and 9.5; the
-cross-check by the transposed operator is that of Dumoulin and Visin (2016), chapter 4.
+Source: Goodfellow, Bengio and Courville, "Deep Learning" (2016), sections 9.1 and 9.5; dx as a
+convolution of its own is in Dumoulin and Visin (2016), chapter 4.
 """
 
 from __future__ import annotations
@@ -65,9 +68,9 @@ def conv2d(
         x: images (n, h, w, c).
         W: kernel (kh, kw, c / groups, f).
         b: (f,), or ``None`` for no bias.
-        strides: the distance of two windows, down and across.
+        strides: the distance between two windows, down and across.
         padding: ``"valid"`` (none) or ``"same"`` (oh = ceil(h / s)).
-        dilation: the distance of two taps of the kernel.
+        dilation: the distance between two taps of the kernel.
         groups: how many convolutions side by side; it divides c and f.
 
     Returns:
@@ -75,8 +78,7 @@ def conv2d(
 
     Raises:
         ValueError: if the kernel does not fit on the image, or the channels do not fit the kernel
-        and
-            the groups.
+            and the groups.
 
     >>> x = np.array([[0.0, 0, 1, 1]]).reshape(1, 1, 4, 1)
     >>> edge = np.array([[-1.0, 1]]).reshape(1, 2, 1, 1)
@@ -90,7 +92,7 @@ def conv2d(
     y = _joined(
         [
             gather(x_group, W_group, windows)
-            for x_group, W_group in zip(_dealt(x, groups), _dealt(W, groups), strict=True)
+            for x_group, W_group in zip(_split(x, groups), _split(W, groups), strict=True)
         ]
     )
     if b is not None:
@@ -119,7 +121,7 @@ def conv2d_backward(
         ``(dx, dW, db)`` in the shapes of x, W and b; dx is ``None`` where it is not wanted.
     """
     windows = Windows.on(x.shape[1:3], W.shape[:2], strides, padding, dilation)
-    dys, xs, Ws = (_dealt(array, groups) for array in (dy, x, W))
+    dys, xs, Ws = (_split(array, groups) for array in (dy, x, W))
     dx = None
     if input_gradient:
         dx = _joined([scatter(*group, windows) for group in zip(dys, Ws, strict=True)])
@@ -139,9 +141,10 @@ def gather(x: np.ndarray, W: np.ndarray, windows: Windows) -> np.ndarray:
 
 
 def scatter(dy: np.ndarray, W: np.ndarray, windows: Windows) -> np.ndarray:
-    """What :func:`gather` does, transposed: (n, oh, ow, f) -> (n, h, w, c).
+    """The way back of :func:`gather`: (n, oh, ow, f) -> (n, h, w, c).
 
-    Every window adds dy W[i, j]^T to the pixel under its tap (i, j): "col2im", a tap at a time.
+    Every window adds dy W[i, j]^T to the pixel under its tap (i, j); one tap of all windows at a
+    time, for these pixels all differ, so that += loses nothing. (Known as "col2im".)
     """
     n, f, c = len(dy), W.shape[3], W.shape[2]
     rows = dy.reshape(-1, f)
@@ -153,7 +156,7 @@ def scatter(dy: np.ndarray, W: np.ndarray, windows: Windows) -> np.ndarray:
 
 
 def kernel_gradient(dy: np.ndarray, x: np.ndarray, windows: Windows) -> np.ndarray:
-    """dW = cols^T dy: for every weight, the pixels it met times the gradients they led to."""
+    """dW = cols^T dy: for each weight, the sum over all windows of the pixel it met times dy."""
     c, f = x.shape[3], dy.shape[3]
     kh, kw = windows.kernel_size
     dW = np.zeros_like(x, dtype=np.result_type(dy, x), shape=(kh * kw * c, f))
@@ -162,8 +165,8 @@ def kernel_gradient(dy: np.ndarray, x: np.ndarray, windows: Windows) -> np.ndarr
     return dW.reshape(kh, kw, c, f)
 
 
-def _dealt(array: np.ndarray, groups: int) -> list[np.ndarray]:
-    """The last axis (channels of x, filters of W and dy) in equal parts, as views."""
+def _split(array: np.ndarray, groups: int) -> list[np.ndarray]:
+    """The last axis (channels of x, filters of W and dy) in equal parts."""
     return np.split(array, groups, axis=-1)
 
 

@@ -6,11 +6,11 @@ where windows overlap the parts add up:
 
     y[r s + i d - top] += x[r] W[i]^T            for all r and i,   and   y += b
 
-As matrices, convolution is y = A x and this is y = A^T x. Hence the name, and hence its backward,
-which needs nothing new: the gradient of A^T x with respect to x is A, a *convolution* of dy, and
-the kernel's gradient is that of the convolution with x and dy in exchanged places. The kernel has
-the axes (kh, kw, out, in): those of the convolution that goes from this operation's output to its
-input.
+A convolution is linear in x: with all pixels in one column it is y = A x, A a large matrix made of
+W, and this is y = A^T x. Hence the name, and hence its backward, which needs nothing new. dx = A dy
+is a *convolution* of dy. And as sum(dy * A^T x) = sum(A dy * x), the kernel's gradient is that of
+the convolution with x and dy in exchanged places. The kernel has the axes (kh, kw, out, in): those
+of the convolution that goes from this operation's output to its input.
 
 Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016), chapter 4.
 """
@@ -39,9 +39,9 @@ def conv2d_transpose(
         x: images (n, h, w, c).
         W: kernel (kh, kw, out, c).
         b: (out,), or ``None`` for no bias.
-        strides: the distance of two windows on the output: by how much it is larger than x.
+        strides: the distance between two windows on the output: by how much it is larger than x.
         padding: ``"valid"`` keeps all of the output, ``"same"`` its middle h * s by w * s pixels.
-        dilation: the distance of two taps of the kernel.
+        dilation: the distance between two taps of the kernel.
         output_padding: chooses among the output sizes that have h x w windows
             (see :func:`minicnn.shapes.transposed_output_size`).
 

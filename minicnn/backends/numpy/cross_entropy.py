@@ -1,10 +1,11 @@
 """Cross-entropies: how surprising the true class is, given the predicted probabilities.
 
-They come in two forms. *From logits* z, softmax (or sigmoid) and cross-entropy are one function:
-the exponential of the one and the logarithm of the other cancel, so that nothing overflows, and the
-gradient is p - t, which stays 1 however wrong and however sure the network is (Goodfellow et al.
-(2016), "Deep Learning", section 6.2.2). *From probabilities* p, log p must be kept from 0 by
-clipping, and where the clip holds, the gradient is lost.
+They come in two forms. *From logits* z (the numbers that softmax, or sigmoid, turns into
+probabilities p), activation and cross-entropy are one function: the exponential of the one and the
+logarithm of the other cancel, so that nothing overflows, and the gradient is p - t, with t the
+targets. It does not vanish when a network is sure and wrong: it is then nearly 1 in size
+(Goodfellow et al. (2016), "Deep Learning", section 6.2.2). *From probabilities* p, clipping must
+keep p away from 0, where log p is infinite, and where p is clipped, the gradient is lost.
 
 All values are per sample, summed (or for binary ones averaged) over the last axis: arrays (..., c)
 give values (...). The backward functions return the gradient of each sample's own value.
@@ -64,7 +65,8 @@ def softmax_cross_entropy(z: Any, t: Any) -> tuple[Any, Any]:
 def softmax_cross_entropy_backward(p: Any, t: Any) -> Any:
     """dz = p sum_k t_k - t, which for probabilities t is p - t.
 
-    From d log p_k / dz_j = [j = k] - p_j::
+    In log p_k = z_k - log sum_i exp(z_i), the first term has the derivative [j = k] with respect to
+    z_j (1 where j = k, 0 elsewhere), the second exp(z_j) / sum_i exp(z_i) = p_j. So::
 
         dz_j = -sum_k t_k ([j = k] - p_j) = p_j sum_k t_k - t_j
     """
@@ -101,7 +103,7 @@ def sigmoid_binary_cross_entropy(z: Any, t: Any) -> tuple[Any, Any]:
 
 
 def sigmoid_binary_cross_entropy_backward(p: Any, t: Any) -> Any:
-    """dz = (p - t) / c, as the derivative of softplus(z) is sigmoid(z) = p."""
+    """dz = (p - t) / c: the derivative of softplus(z) is sigmoid(z) = p, and that of t z is t."""
     return (p - t) / p.shape[-1]
 
 
@@ -126,7 +128,8 @@ def categorical_cross_entropy(y_true: Any, y_pred: Any) -> Any:
 def categorical_cross_entropy_backward(y_true: Any, y_pred: Any) -> Any:
     """The gradient with respect to ``y_pred``, through the clip and the division.
 
-    With s = sum_k y_pred_k, and dq_k = -t_k / q_k where q_k is not clipped and 0 where it is::
+    With s = sum_k y_pred_k, and dq_k = -t_k / q_k where q_k is not clipped and 0 where it is, the
+    quotient rule gives::
 
         d y_pred_j = sum_k dq_k ([j = k] / s - y_pred_k / s^2) = (dq_j - sum_k dq_k q_k) / s
     """

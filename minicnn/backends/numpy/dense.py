@@ -2,8 +2,9 @@
 
     y = x W + b
 
-Every input feature contributes to every unit. In indices ``y_nu = sum_i x_ni W_iu + b_u``, so that,
-with dy the gradient of the loss with respect to y, the chain rule gives
+Every input feature i of a sample n contributes to every unit u: ``y_nu = sum_i x_ni W_iu + b_u``.
+Let dy be the gradient of the loss L with respect to y, dy_nu = dL/dy_nu. A number gets, from every
+y_nu that it has a part in, dy_nu times its factor there (the chain rule), and these add up:
 
     dx_ni = sum_u dy_nu W_iu        dx = dy W^T
     dW_iu = sum_n x_ni dy_nu        dW = x^T dy
@@ -63,5 +64,5 @@ def dense_backward(
 
 
 def _rows(x: np.ndarray) -> np.ndarray:
-    """All batch axes in one: one product of two matrices is the fastest there is."""
+    """All batch axes as one: a single large product is faster than many small ones."""
     return x.reshape(-1, x.shape[-1])

@@ -7,8 +7,9 @@ with k = 0 ... m - 1 and m the depth multiplier, so each of the c channels gives
 With every channel repeated m times it is one kernel for each channel, and the sum over the kernel's
 taps is a sum of products of equally shaped arrays: no matrix product, one tap at a time.
 
-The backward is that of a convolution (derived in ``conv.py``) without the sum over channels; the
-gradients of a repeated channel's copies add up.
+The backward is that of a convolution (derived in ``conv.py``), each channel by itself: a product
+x W in a window sends dy W back to the pixel and dy x to the weight, and all of these add up. So do
+the gradients of a repeated channel's copies.
 
 Source: Chollet, "Xception: deep learning with depthwise separable convolutions" (2017).
 """

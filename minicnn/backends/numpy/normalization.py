@@ -6,6 +6,7 @@ the scale gamma and the shift beta vary:
 
     x^ = (x - mean) / sqrt(variance + epsilon),    y = gamma x^ + beta.
 
+(x^ is read "x hat", and dx^ is the gradient with respect to it: ``x_hat``, ``dx_hat`` in the code.)
 ``gamma`` and ``beta`` may be ``None`` (no scale, no shift); their gradients then are ``None``, too.
 All arrays keep the dtype of x, float32 or float64. Sums run in float64, because adding 50,000
 float32 numbers one after the other loses two of their seven digits.
@@ -28,7 +29,7 @@ class Saved(NamedTuple):
         inverse_deviation: 1 / sqrt(variance + epsilon), broadcastable to x.
         gamma, beta: as given.
         shape: that of gamma and beta, with ones in it so that it broadcasts to x.
-        axes: over which mean and variance were taken; ``None`` if they were constants.
+        axes: those over which mean and variance were taken; ``None`` if both were given.
     """
 
     x_hat: Any
@@ -68,16 +69,24 @@ def batch_norm_backward(dy: Any, saved: Saved) -> tuple[Any, Any, Any]:
 
         dgamma = sum dy x^,    dbeta = sum dy,    dx^ = gamma dy.
 
-    x enters three times: by itself, in the mean and in the variance. With s = sqrt(variance +
-    epsilon) and m elements,
+    x_i enters every x^_j = (x_j - mean) / s of its channel, s = sqrt(variance + epsilon), in three
+    ways: by itself if i = j, in the mean and in s. With m elements in the channel, and D_i for the
+    derivative with respect to x_i,
 
-        x^_i = (x_i - mean) / s,    dmean/dx_i = 1 / m,    ds/dx_i = x^_i / m,
+        D_i mean     = 1 / m
+        D_i variance = 2 (x_i - mean) / m    (what the mean adds is 0, as sum_j (x_j - mean) is)
+        D_i s        = D_i variance / (2 s) = x^_i / m
 
-    so that dx^_j/dx_i = ([i = j] - 1/m - x^_i x^_j / m) / s, and the chain rule gives
+    so that, by the quotient rule, with [i = j] for 1 if i = j and 0 otherwise,
 
-        dx_i = (dx^_i - mean_j dx^_j - x^_i mean_j (dx^_j x^_j)) / s.
+        D_i x^_j = ([i = j] - D_i mean) / s - x^_j D_i s / s = ([i = j] - 1/m - x^_j x^_i / m) / s.
 
-    That is dx^ freed from what the normalization takes away: its mean and its part along x^.
+    The chain rule, dx_i = sum_j dx^_j D_i x^_j, then makes means of the sums over j:
+
+        dx_i = (dx^_i - mean_j(dx^_j) - x^_i mean_j(dx^_j x^_j)) / s.
+
+    That is dx^ without its mean and without its part along x^. For x^ stays as it is when all of x
+    is shifted, or (nearly, because of epsilon) stretched: no gradient can point that way.
     """
     dx_hat, dgamma, dbeta = _scale_and_shift_backward(dy, saved)
     return _standardize_backward(dx_hat, saved), dgamma, dbeta
@@ -119,8 +128,8 @@ def layer_norm(
 
 
 def layer_norm_backward(dy: Any, saved: Saved) -> tuple[Any, Any, Any]:
-    """``(dx, dgamma, dbeta)``, as in :func:`batch_norm_backward`: the sums for dgamma and dbeta run
-    over the samples now, the means in dx over each sample's own axes."""
+    """``(dx, dgamma, dbeta)``, as in :func:`batch_norm_backward`; but the sums for dgamma and dbeta
+    run over the samples, and the means in dx over each sample's own axes."""
     dx_hat, dgamma, dbeta = _scale_and_shift_backward(dy, saved)
     return _standardize_backward(dx_hat, saved), dgamma, dbeta
 
@@ -131,7 +140,8 @@ def layer_norm_backward(dy: Any, saved: Saved) -> tuple[Any, Any, Any]:
 def _standardize(x: Any, epsilon: float, axes: tuple[int, ...]) -> tuple[Any, Any, Any, Any]:
     """``(x_hat, inverse_deviation, mean, variance)``, the last three with ones in their shape.
 
-    The variance is that of x - mean, in a second pass: mean(x^2) - mean(x)^2 would cancel.
+    The variance comes from x - mean, in a second pass: mean(x^2) - mean(x)^2 would be the small
+    difference of two large numbers, and lose its digits.
     """
     mean = _mean(x, axes)
     centred = x - mean
@@ -141,7 +151,7 @@ def _standardize(x: Any, epsilon: float, axes: tuple[int, ...]) -> tuple[Any, An
 
 
 def _standardize_backward(dx_hat: Any, saved: Saved) -> Any:
-    """dx = (dx^ - mean(dx^) - x^ mean(dx^ x^)) / s."""
+    """dx = (dx^ - mean(dx^) - x^ mean(dx^ x^)) / s, derived at :func:`batch_norm_backward`."""
     x_hat, axes = saved.x_hat, saved.axes
     along = _mean(dx_hat * x_hat, axes)
     return (dx_hat - _mean(dx_hat, axes) - x_hat * along) * saved.inverse_deviation

@@ -1,15 +1,16 @@
 """Pooling: a window of pixels becomes one number, each channel for itself.
 
 **Maximum.** y = max of the window. Raising the largest pixel raises y by as much, the others change
-nothing: dy goes to the pixel that was the maximum, and the forward remembers which one that was.
+nothing. So dy goes to the pixel that was the maximum, and the forward remembers which one that was.
 Where several are equal the derivative does not exist, and one of them has to be chosen; here, on
-every floor, it is the first one, row by row. (Sharing dy among them would be as good; giving it to
-each in full would not be: the gradient would count twice.)
+every floor, it is the first one, row by row. (Sharing dy among them would be as good. Giving it to
+each in full would not be: raising them all raises y once, not several times.)
 
 **Average.** y = (sum of the window) / m, with m the number of its pixels: each of them gets dy / m.
 
-Where windows overlap, a pixel gets a part from each window it is in. Padding is no pixel: it is
-never the maximum, even if all pixels are negative, and not counted in m.
+Where windows overlap, a pixel adds up what it gets from each window it is in. Padding is no pixel:
+it is never the maximum, even if all pixels are negative, and not counted in m. The loops below go
+over the taps of the window (see ``windows.py``), not over the pixels.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def max_pool2d(
     Args:
         x: images (n, h, w, c).
         pool_size: ``(kh, kw)``, the window.
-        strides: the distance of two windows, down and across.
+        strides: the distance between two windows, down and across.
         padding: ``"valid"`` (none) or ``"same"`` (oh = ceil(h / s)).
 
     Returns:
@@ -51,9 +52,10 @@ def max_pool2d(
     y = np.full_like(x, -np.inf, shape=(len(x), *windows.count, x.shape[3]))
     argmax = np.zeros_like(y, dtype=np.min_scalar_type(kh * kw - 1))
     for tap, (_, inside, pixels) in enumerate(windows.taps()):
-        greater = x[pixels] > y[inside]  # not >=: a later pixel that is equal takes over nothing
+        greater = x[pixels] > y[inside]  # not >=: of equal pixels the first one stays the maximum
         y[inside] = np.maximum(y[inside], x[pixels])
-        # The taps come in rising order, so the last one to be greater is the greatest index.
+        # This does argmax[inside][greater] = tap in half the time: since the taps come in rising
+        # order, the maximum of the old tap and of this one is this one.
         candidate = np.multiply(greater, tap, dtype=argmax.dtype)
         argmax[inside] = np.maximum(argmax[inside], candidate)
     return y, argmax

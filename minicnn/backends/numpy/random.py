@@ -1,9 +1,11 @@
 """Random numbers that are counted, not consumed: a function of (seed, step, position).
 
-Philox4x32-10 (Salmon et al., 2011, Parallel random numbers: as easy as 1, 2, 3) encrypts a counter
-of four 32-bit words with a key of two, in ten rounds of multiplying, swapping and xor. Counters
-that differ in one bit give numbers without visible relation. So element i of an array is the
-encryption of i: no state, any element by itself, the same on every floor.
+An ordinary generator has a state that every draw changes, so what it gives depends on all that was
+drawn before. Philox4x32-10 (Salmon et al., 2011, Parallel random numbers: as easy as 1, 2, 3) has
+none: it encrypts a counter of four 32-bit words with a key of two, in ten rounds of multiplying,
+swapping and xor, and counters that differ in one bit give numbers without visible relation. Element
+i of an array is the encryption of i. So any element can be computed by itself, in any order, on
+thousands of threads of a GPU, and is the same on every floor.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
 WORD = 0xFFFFFFFF
-# So many counters at a time: their words stay in a core's cache.
+# How many counters are encrypted at a time: their words stay in a core's cache.
 BLOCK = 8192
 
 
@@ -51,8 +53,8 @@ def philox4x32(counter: Any, key: tuple[int, int]) -> np.ndarray:
 def random_bits(n: int, seed: int, step: int) -> np.ndarray:
     """n words of 32 random bits, uint32.
 
-    Word i is lane i % 4 of the counter (low(j), high(j), low(step), high(step)), j = i // 4, under
-    the key (low(seed), high(seed)).
+    A counter gives four words at a time. So word i is the one at i % 4 of the counter (low(j),
+    high(j), low(step), high(step)) with j = i // 4, under the key (low(seed), high(seed)).
 
     Args:
         n: how many.

@@ -1,5 +1,8 @@
 """The optimizers' formulas, each over one flat vector of weights.
 
+The gradient g = dL/dw points where the loss grows fastest, so every step goes against it. What is
+remembered from step to step (a velocity, a running mean) is a *slot*: a vector as long as w.
+
 Every function changes the weights ``w`` and its slots in place and leaves the gradient ``g`` as it
 is. All vectors have one length and one dtype; the numbers are Python floats, so that float32 stays
 float32. ``lr`` is the learning rate, ``t`` the number of the step, counted from 1. A slot that an
@@ -27,6 +30,7 @@ def sgd_momentum(
 ) -> None:
     """The heavy ball (Polyak, 1964): v <- momentum v - lr g,  w <- w + v.
 
+    The velocity grows where the gradients of many steps agree, and stays small where they cancel.
     With ``nesterov`` the weights go on to where that velocity would carry them next,
     w <- w + momentum v - lr g, as in Sutskever et al. (2013), in the variables of Bengio et al.
     (2013, Advances in optimizing recurrent networks, section 3.5).
@@ -50,6 +54,8 @@ def rmsprop(
     """Divide the gradient by the root of its mean square (Tieleman and Hinton, 2012, lecture 6.5).
 
         v <- rho v + (1 - rho) g^2,    d = lr g / sqrt(v + epsilon),    w <- w - d
+
+    So every weight moves by about lr, however large or small its gradients are.
 
     Args:
         average: the mean gradient a <- rho a + (1 - rho) g. If given, the variance v - a^2 takes
@@ -89,7 +95,10 @@ def adam(
         m <- beta_1 m + (1 - beta_1) g,      v <- beta_2 v + (1 - beta_2) g^2,
         w <- w - lr sqrt(1 - beta_2^t) / (1 - beta_1^t)  m / (sqrt(v) + epsilon)
 
-    The roots of 1 - beta^t make up for means that start at zero.
+    The factors 1 - beta^t make up for means that start at zero: were g the same at every step, m
+    would be (1 - beta_1) (1 + beta_1 + ... + beta_1^(t-1)) g = (1 - beta_1^t) g after t steps, too
+    small at first. So m / (1 - beta_1^t) is the mean without that bias, v / (1 - beta_2^t) the mean
+    square, and the step is lr times the first over the root of the second.
 
     Args:
         v_max: the largest v so far. If given, it takes the place of v (AMSGrad: Reddi et al., 2018,
@@ -199,7 +208,8 @@ def lion(w: Any, g: Any, m: Any, lr: float, beta_1: float, beta_2: float) -> Non
 
 
 def weight_decay(w: Any, lr: float, rate: float) -> None:
-    """w <- w - lr rate w, apart from the gradient (Loshchilov and Hutter, 2019)."""
+    """w <- w - lr rate w, apart from the gradient, so that no optimizer rescales it (Loshchilov and
+    Hutter, 2019)."""
     w -= lr * rate * w
 
 
