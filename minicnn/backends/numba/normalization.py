@@ -53,14 +53,8 @@ def batch_norm(
     rows, c = x.reshape(-1, x.shape[-1]), x.shape[-1]
     means, squares = np.empty((2, min(PARTS, len(rows)), c))
     launch(kernels.statistics, crew(2 * x.size), rows, means, squares)
-    mean, square, n = means[0], squares[0], 0
-    for part in range(len(means)):
-        m = len(rows) * (part + 1) // len(means) - n
-        if part:
-            kernels.join(n, mean, square, m, means[part], squares[part])
-        n += m
-    variance = (square / n).astype(x.dtype)
-    mean = mean.astype(x.dtype)
+    kernels.join_parts(means, squares, len(rows))
+    mean, variance = means[0].astype(x.dtype), (squares[0] / len(rows)).astype(x.dtype)
     saved = _saved(x, gamma, beta, mean, variance, epsilon, constant=False)
     return _normalized(saved), mean, variance, saved
 
@@ -90,9 +84,9 @@ def batch_norm_backward(dy: Any, saved: Any) -> tuple[Any, Any, Any]:
     launch(
         kernels.input_gradient,
         crew(x.size),
-        dy_rows,
-        x_rows,
-        dx.reshape(-1, c),
+        dy_rows.reshape(-1),
+        x.reshape(-1),
+        dx.reshape(-1),
         mean,
         inverse_deviation,
         scale,
@@ -137,8 +131,8 @@ def _normalized(saved: Saved) -> Any:
     launch(
         kernels.normalize,
         crew(x.size),
-        x.reshape(-1, c),
-        y.reshape(-1, c),
+        x.reshape(-1),
+        y.reshape(-1),
         mean,
         inverse_deviation,
         np.ones(c, x.dtype) if gamma is None else contiguous(gamma).reshape(-1),
