@@ -114,7 +114,8 @@ class Trainer:
         """What a recorded step reads and changes, apart from arrays."""
         layers, generators = self._at_work
         trainable = tuple([layer.trainable for layer in layers])
-        settings = (self._parameters, self.objective, trainable, self.optimizer.settings())
+        seeds = tuple([generator.seed for generator in generators])
+        settings = (self._parameters, self.objective, trainable, seeds, self.optimizer.settings())
         return self.ops.Changing(
             self.optimizer, generators, settings, lambda: [*layers, *self.objective.trackers()]
         )
