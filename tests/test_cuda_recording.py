@@ -91,7 +91,7 @@ class Net:
 
     def changing(self):
         settings = (self.w is not None, self.optimizer.beta_1)
-        return Changing(self.optimizer, [self.noise], settings, watched=[self])
+        return Changing(self.optimizer, [self.noise], settings, watched=lambda: [self])
 
     def state(self):
         arrays = (self.w, self.m, self.v, self.moving, self.totals)
@@ -100,14 +100,19 @@ class Net:
 
 def data(rng):
     x = rng.integers(0, 256, (SAMPLES, 8, 8, 1)).astype(np.uint8)
-    return x, rng.integers(0, CLASSES, SAMPLES), rng.uniform(0.5, 1.5, SAMPLES).astype(np.float32)
+    weights = rng.uniform(0.5, 1.5, SAMPLES).astype(np.float32)
+    return [x], [rng.integers(0, CLASSES, SAMPLES)], [weights]
+
+
+def on_device(*batch):
+    return [[ops.asarray(part[0])] for part in batch]
 
 
 def train(net, run, resident, epochs=3):
     for epoch in range(epochs):
         resident.shuffle(np.random.default_rng(epoch).permutation(SAMPLES))
         for start in range(0, SAMPLES, BATCH):
-            run(*([part] for part in resident.batch(start, min(start + BATCH, SAMPLES))))
+            run(*resident.batch(start, min(start + BATCH, SAMPLES)))
 
 
 def assert_same(one, other):
@@ -120,11 +125,11 @@ def assert_same(one, other):
 def test_replay_equals_the_step(rng):
     """Three epochs in changing order, with a partial last batch, dropout and a learning rate that
     changes at every step."""
-    resident = batches.Resident(list(data(rng)), np.float32)
+    resident = batches.Resident(data(rng), np.float32)
     plain, recorded = Net(), Net()
 
     def run(x, targets, weights):
-        plain.step(*([ops.asarray(part[0])] for part in (x, targets, weights)))
+        plain.step(*on_device(x, targets, weights))
 
     recorder = Recorder(recorded.step, recorded.changing, np.float32)
     before = plain.state()[0][0]
@@ -140,7 +145,7 @@ def test_replay_equals_the_step(rng):
 
 
 def test_a_second_run_is_equal_to_the_bit(rng):
-    resident = batches.Resident(list(data(rng)), np.float32)
+    resident = batches.Resident(data(rng), np.float32)
     states = []
     for _ in range(2):
         net = Net()
@@ -150,7 +155,7 @@ def test_a_second_run_is_equal_to_the_bit(rng):
 
 
 def batch_of(rng):
-    x, labels, weights = (array[:BATCH] for array in data(rng))
+    x, labels, weights = (part[0][:BATCH] for part in data(rng))
     return [x.astype(np.float32)], [labels.astype(np.int32)], [weights]
 
 
@@ -166,6 +171,66 @@ def test_nothing_is_copied_that_did_not_change(rng, door):
         recorder(*batch)
     assert door.uploads - before == 5 * 3
     assert len(net.calls) == 3
+
+
+def test_a_resident_data_set_is_gathered_by_the_recorded_step(rng, door):
+    """Python says once an epoch where the samples lie, and launches nothing but the graph."""
+    net = Net(rate=lambda step: 0.01)
+    recorder = Recorder(net.step, net.changing, np.float32)
+    resident = batches.Resident([[part[0][:20]] for part in data(rng)], np.float32)
+    for epoch in range(3):
+        resident.shuffle(np.random.default_rng(epoch).permutation(20))
+        before, door.launched = door.uploads, set()
+        for start in range(0, 20, BATCH):
+            recorder(*resident.batch(start, start + BATCH))
+        if epoch:
+            assert door.uploads - before == 1
+            assert not door.launched
+    assert len(net.calls) == 3
+
+
+def test_a_large_batch_is_gathered_in_slices(rng, monkeypatch):
+    """A kernel counts no further than 32 bits allow; here it is 2 of the 4 images."""
+    monkeypatch.setattr(device, "INT_LIMIT", 2 * 8 * 8)
+    net, expected = Net(), Net()
+    resident = batches.Resident(data(rng), np.float32)
+    train(expected, lambda *batch: expected.step(*on_device(*batch)), resident)
+    train(net, Recorder(net.step, net.changing, np.float32), resident)
+    assert_same(net.state(), expected.state())
+
+
+def test_another_data_set_is_gathered_by_the_same_recording(rng, door):
+    """And the one before is not kept for it."""
+    net, expected = Net(), Net()
+    recorder = Recorder(net.step, net.changing, np.float32)
+    for _ in range(3):
+        resident = batches.Resident(data(rng), np.float32)
+        memory = weakref.ref(resident.sources[0][0][1].memory)
+        train(net, recorder, resident, epochs=1)
+        train(expected, lambda *batch: expected.step(*on_device(*batch)), resident, epochs=1)
+        del resident
+        gc.collect()
+        assert memory() is None
+    assert len(recorder.recordings) == 1
+    assert_same(net.state(), expected.state())
+
+
+def test_a_data_set_of_another_kind_makes_another_recording(rng):
+    """Bytes and real numbers are gathered by different kernels; arrays by none."""
+    net, expected = Net(), Net()
+    recorder = Recorder(net.step, net.changing, np.float32)
+    (x,), labels, weights = data(rng)
+    for kind in (np.uint8, np.float32):
+        resident = batches.Resident([[x.astype(kind)], labels, weights], np.float32)
+        train(net, recorder, resident, epochs=1)
+        train(expected, lambda *batch: expected.step(*on_device(*batch)), resident, epochs=1)
+    batch = batch_of(rng)
+    for _ in range(4):
+        recorder(*batch)
+        expected.step(*on_device(*batch))
+    assert_same(net.state(), expected.state())
+    forms = [key[0][0] for key in recorder.recordings]
+    assert [form[0] for form in forms] == [resident.sources[0][0][0], (BATCH, 8, 8, 1)]
 
 
 def test_arrays_on_the_device_are_taken_as_they_are(rng, door):
@@ -186,7 +251,7 @@ def test_other_settings_make_another_recording(rng, door):
         net.optimizer.beta_1 = expected.optimizer.beta_1 = beta_1
         for _ in range(4):
             recorder(*batch)
-            expected.step(*([ops.asarray(part[0])] for part in batch))
+            expected.step(*on_device(*batch))
     assert_same(net.state(), expected.state())
     assert len(recorder.recordings) == 2  # the third is the first again, the fourth takes a place
     assert len(net.calls) == 3 + 3 + 0 + 3
@@ -240,7 +305,7 @@ def test_a_step_that_asks_for_a_number(rng):
 
     refused(net, step, batch, "cannot be recorded .* a number was asked of the device")
     for _ in range(7):
-        expected.step(*([ops.asarray(part[0])] for part in batch))
+        expected.step(*on_device(*batch))
     assert_same(net.state(), expected.state())
 
 
@@ -256,7 +321,7 @@ def test_a_step_that_replaces_an_attribute(rng):
 
     refused(net, step, batch, "it replaces the attribute '(totals|last)' of .*Net")
     for _ in range(7):
-        expected.step(*([ops.asarray(part[0])] for part in batch))
+        expected.step(*on_device(*batch))
     assert_same(net.state(), expected.state())
 
 
@@ -364,7 +429,7 @@ def test_a_recording_that_cannot_begin(rng, door, monkeypatch):
     refused(net, net.step, batch, "cannot be recorded .* busy")
     assert ended == [True]
     for _ in range(7):
-        expected.step(*([ops.asarray(part[0])] for part in batch))
+        expected.step(*on_device(*batch))
     assert_same(net.state(), expected.state())
 
 
@@ -388,7 +453,7 @@ def test_a_recording_that_is_interrupted(rng, door):
     assert len(recorder.recordings) == 1
     assert len(net.calls) == 4
     for _ in range(5):
-        expected.step(*([ops.asarray(part[0])] for part in batch))
+        expected.step(*on_device(*batch))
     assert_same(net.state(), expected.state())
 
 
@@ -445,13 +510,14 @@ def test_a_resident_data_set(rng, dtype):
         rng.integers(0, 256, (9, 2, 3), dtype=np.uint8), rng.normal(size=(9, 4)),
         rng.integers(0, 7, 9), None, rng.normal(size=9).astype(np.float32),
     ]  # fmt: skip
-    resident = batches.Resident(arrays, dtype)
+    resident = batches.Resident([arrays], dtype)
     order = rng.permutation(9)
     for given in (order, None):
         resident.shuffle(given)
         for start, stop in ((0, 4), (4, 9), (8, 9)):
             rows = np.arange(9)[start:stop] if given is None else given[start:stop]
-            for part, array in zip(resident.batch(start, stop), arrays, strict=True):
+            (batch,) = resident.batch(start, stop)
+            for part, array in zip(batch, arrays, strict=True):
                 if array is None:
                     assert part is None
                     continue
@@ -464,8 +530,8 @@ def test_a_resident_data_set(rng, dtype):
 
 def test_a_data_set_that_does_not_fit(door, monkeypatch):
     monkeypatch.setattr(door, "free_bytes", lambda: 1000)
-    assert batches.Resident.fits([np.zeros(400, np.uint8), None])
-    assert not batches.Resident.fits([np.zeros(600, np.uint8), None])
+    assert batches.Resident.fits([[np.zeros(400, np.uint8)], [None]])
+    assert not batches.Resident.fits([[np.zeros(300, np.uint8)], [np.zeros(300, np.uint8)]])
 
 
 def test_an_array_of_the_device_does_not_mix_with_others():

@@ -150,6 +150,19 @@ def test_a_learning_rate_that_is_set_in_between(monkeypatch):
     assert all(np.array_equal(a, b) for a, b in zip(*weights, strict=True))
 
 
+def test_a_seed_that_is_set_in_between(monkeypatch):
+    """Dropout's seed is written into a recording."""
+    weights = []
+    for warm_up in (2, 10**6):
+        monkeypatch.setattr(recording, "WARM_UP", warm_up)
+        network = model(optimizers.SGD(0.1), monkeypatch)
+        trained(network)
+        (dropout,) = (layer for layer in network.layers if isinstance(layer, layers.Dropout))
+        dropout.seed_generator.seed = 7
+        weights.append(trained(network)[0])
+    assert all(np.array_equal(a, b) for a, b in zip(*weights, strict=True))
+
+
 def test_freezing_a_layer_in_between(monkeypatch):
     weights = []
     for warm_up in (2, 10**6):

@@ -616,7 +616,7 @@ def test_the_gpu_replays_what_it_computes(gpu_floor, rng):
 
     from minicnn.backends.cupy.batches import Resident
 
-    resident = Resident(list(data(rng)), np.float32)
+    resident = Resident(data(rng), np.float32)
     states = []
     for recorded in (False, True, True):
         net = Net()

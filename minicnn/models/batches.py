@@ -43,10 +43,8 @@ class ArrayBatches:
     ):
         self.parts, self.ops = (inputs, targets, weights), ops
         self.resident = None
-        if hasattr(ops, "Resident"):
-            everything = [*inputs, *targets, *weights]
-            if ops.Resident.fits(everything):
-                self.resident = ops.Resident(everything, dtype)
+        if hasattr(ops, "Resident") and ops.Resident.fits(self.parts):
+            self.resident = ops.Resident(self.parts, dtype)
         self.samples = len(inputs[0])
         self.batch_size, self.shuffle = min(batch_size, self.samples), shuffle
         self.steps = math.ceil(self.samples / self.batch_size)
@@ -73,8 +71,7 @@ class ArrayBatches:
         for start in range(0, self.steps * self.batch_size, self.batch_size):
             rows = slice(start, start + self.batch_size)
             if self.resident is not None:
-                batch = iter(self.resident.batch(start, min(rows.stop, self.samples)))
-                yield tuple([next(batch) for _ in part] for part in self.parts)
+                yield self.resident.batch(start, min(rows.stop, self.samples))
                 continue
             if order is None:
                 arrays = self.parts

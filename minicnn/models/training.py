@@ -38,6 +38,7 @@ class Trainer:
         self._objective: Objective | None = None
         self._parameters: ParameterVector | None = None
         self._recorder: Any = None
+        self._at_work: tuple[list[Any], list[Any]] = ([], [])
         self._needed: list[bool] = []
         self._shuffle: SeedGenerator | None = None
         self.rounds: list[Round] = []
@@ -112,16 +113,20 @@ class Trainer:
             return self._train_step
         if self._recorder is None:
             self._recorder = self.ops.Recorder(self._train_step, self._changing, self.dtype)
+        layers = list(dict.fromkeys(self.all_layers()))
+        generators = [g for layer in layers if (g := getattr(layer, "seed_generator", None))]
+        self._at_work = layers, generators  # looked for once, and not at every step
         return self._recorder
 
     def _changing(self) -> Any:
         """What a recorded step reads and changes, apart from arrays."""
-        layers = list(dict.fromkeys(self.all_layers()))
-        generators = [g for layer in layers if (g := getattr(layer, "seed_generator", None))]
-        trainable = tuple(layer.trainable for layer in layers)
-        settings = (self._parameters, self.objective, trainable, self.optimizer.settings())
-        watched = [*layers, *self.objective.trackers()]
-        return self.ops.Changing(self.optimizer, generators, settings, watched)
+        layers, generators = self._at_work
+        trainable = tuple([layer.trainable for layer in layers])
+        seeds = tuple([generator.seed for generator in generators])
+        settings = (self._parameters, self.objective, trainable, seeds, self.optimizer.settings())
+        return self.ops.Changing(
+            self.optimizer, generators, settings, lambda: [*layers, *self.objective.trackers()]
+        )
 
     def _loss_and_gradients(
         self, x: list[Any], targets: list[Any], sample_weights: list[Any], training: bool

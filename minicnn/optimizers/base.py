@@ -19,6 +19,7 @@ from minicnn.validation import number
 from minicnn.variables import ParameterVector, Variable
 
 LearningRate: TypeAlias = "float | LearningRateSchedule | Callable[[], float]"
+_PLAIN = (int, float, str, type(None))  # bool is an int
 # What these arguments of Keras 2 are called today.
 _RENAMED = {
     "lr": "write learning_rate",
@@ -144,11 +145,12 @@ class Optimizer(Configurable):
 
     def settings(self) -> tuple[tuple[str, Any], ...]:
         """The numbers and switches that the update is made with, the learning rate apart."""
-        plain = (bool, int, float, str, type(None))
         return tuple(
-            (name, value)
-            for name, value in vars(self).items()
-            if not name.startswith("_") and name != "iterations" and isinstance(value, plain)
+            [
+                (name, value)
+                for name, value in vars(self).items()
+                if name[0] != "_" and name != "iterations" and isinstance(value, _PLAIN)
+            ]
         )
 
     # -- the learning rate --------------------------------------------------------------------

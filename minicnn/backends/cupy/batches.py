@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,31 +25,34 @@ class Resident:
     images takes a quarter of the room.
 
     Args:
-        arrays: NumPy arrays, or ``None``. Whole numbers that are no bytes are kept as int32, which
-            labels are.
+        parts: lists of NumPy arrays, or of ``None``: inputs, targets, sample weights. Whole numbers
+            that are no bytes are kept as int32, which labels are.
         dtype: what bytes and other real numbers become.
     """
 
-    def __init__(self, arrays: list[Any], dtype: Any):
+    def __init__(self, parts: Sequence[list[Any]], dtype: Any):
         self.dtype = np.dtype(dtype)
-        self.arrays = [None if array is None else self._brought(array) for array in arrays]
-        self.samples = next(len(array) for array in arrays if array is not None)
+        self.sources = [
+            [None if array is None else self._brought(array) for array in part] for part in parts
+        ]
+        self.samples = len(parts[0][0])
         self.shuffle(None)
 
-    def _brought(self, array: np.ndarray) -> Any:
+    def _brought(self, array: np.ndarray) -> tuple[Form, Any]:
+        kernel, kept, becomes = "gather_reals", self.dtype, self.dtype
         if array.dtype == np.uint8:
-            kept = array.dtype
-        else:
-            kept = np.dtype(np.int32) if array.dtype.kind in "iu" else self.dtype
+            kernel, kept = "gather_bytes", array.dtype
+        elif array.dtype.kind in "iu":
+            kernel, kept, becomes = "gather_labels", np.dtype(np.int32), np.dtype(np.int32)
         there = device.empty(array.shape, kept)
         for rows in device.slices(len(array), there[:1].nbytes, PIECE):
             device.door().upload(np.ascontiguousarray(array[rows], kept), there[rows])
-        return there
+        return Form(kernel, array.shape[1:], becomes), there
 
     @staticmethod
-    def fits(arrays: list[Any]) -> bool:
+    def fits(parts: Sequence[list[Any]]) -> bool:
         """Whether there is room for them."""
-        size = sum(array.nbytes for array in arrays if array is not None)
+        size = sum(array.nbytes for part in parts for array in part if array is not None)
         return size <= SHARE * device.door().free_bytes()
 
     def shuffle(self, order: np.ndarray | None) -> None:
@@ -56,35 +60,72 @@ class Resident:
         order = np.arange(self.samples) if order is None else order
         self._order = device.door().asarray(order.astype(np.int32))
 
-    def batch(self, start: int, stop: int) -> list[Any]:
-        """The samples from ``start`` to ``stop`` of the order: :class:`Rows`, or ``None``."""
+    def batch(self, start: int, stop: int) -> list[list[Rows | None]]:
+        """The samples from ``start`` to ``stop`` of the order, not yet gathered."""
+        place = (self._order, start, stop - start)
         return [
-            None if array is None else Rows(array, self._order, start, stop, self.dtype)
-            for array in self.arrays
+            [None if source is None else Rows(*source, *place) for source in part]
+            for part in self.sources
         ]
+
+
+class Form(NamedTuple):
+    """How samples are gathered: the kernel that does it, the shape of one, the dtype they get."""
+
+    kernel: str
+    sample: tuple[int, ...]
+    dtype: np.dtype
 
 
 class Rows:
     """Some samples of an array on the GPU, not yet gathered.
 
-    Attributes:
-        shape, dtype: of what :meth:`write` writes.
+    Args:
+        form: how they are gathered.
+        source, order, start: out of which array, in which order, and where in it the first stands.
+        samples: how many.
+        cells: an array on the device with the :attr:`numbers` of those that are gathered instead.
     """
 
-    def __init__(self, source: Any, order: Any, start: int, stop: int, dtype: np.dtype):
-        self._source, self._order, self._start = source, order, start
-        self.shape = (stop - start, *source.shape[1:])
-        self.dtype = np.dtype(np.int32) if source.dtype == np.int32 else dtype
+    def __init__(
+        self, form: Form, source: Any, order: Any, start: int, samples: int, cells: Any = None
+    ):
+        self.form, self.source, self.order = form, source, order
+        self.start, self.samples, self.cells = start, samples, cells
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what :meth:`write` writes."""
+        return (self.samples, *self.form.sample)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of what :meth:`write` writes."""
+        return self.form.dtype
+
+    @property
+    def numbers(self) -> list[int]:
+        """Where they are: the addresses of source and order, and the start."""
+        address = device.door().address
+        return [address(self.source), address(self.order), self.start]
+
+    @property
+    def moves(self) -> list[int]:
+        """By how much the numbers of the next batch are greater."""
+        return [0, 0, self.samples]
+
+    def at(self, cells: Any) -> Rows:
+        """As many of the same form: those whose numbers stand in ``cells`` when they are gathered.
+        No data set is kept alive by that."""
+        return Rows(self.form, None, None, 0, self.samples, cells)
 
     def write(self, array: Any) -> None:
         """Gather the samples into ``array``."""
-        size = math.prod(self.shape[1:])
-        kinds = {np.dtype(np.uint8): "bytes", np.dtype(np.int32): "labels"}
+        size = math.prod(self.form.sample)
         real = array.dtype if array.dtype.kind == "f" else np.dtype(np.float32)
-        name = f"gather_{kinds.get(self._source.dtype, 'reals')}"
-        for rows in device.slices(self.shape[0], size):
-            samples, first = rows.stop - rows.start, self._start + rows.start
-            part = array[rows]
+        for rows in device.slices(self.samples, size):
+            samples = rows.stop - rows.start
             KERNELS.each(
-                name, real, samples * size, self._source, self._order, part, first, samples, size
-            )
+                self.form.kernel, real, samples * size, self.source, self.order,
+                self.start + rows.start, self.cells, array[rows], samples, size,
+            )  # fmt: skip

@@ -5,10 +5,12 @@ one from Python takes longer than computing them. A CUDA graph remembers the ker
 arguments, and is launched as one. What it cannot do is ask Python anything. So whatever changes
 from step to step lies on the device, in the same place each time:
 
-- the batch: it is copied into arrays that the recorded step reads;
 - whole numbers that count on, the number of the step and the pages of random numbers: a
   :class:`Count` says "as many as in this cell, and so many more", and at the end the recorded step
   moves the cell on;
+- the batch: if the data set lies on the device, the recorded step gathers its samples itself, and
+  their place counts on like the number of the step; else it is copied into arrays that the step
+  reads;
 - the learning rate: a cell that is written to when it changes.
 
 Everything else is as it was when the step was recorded; if that changes, another recording is made.
@@ -17,13 +19,16 @@ Everything else is as it was when the step was recorded; if that changes, anothe
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import cached_property
+from operator import add
 from typing import Any
 
 import numpy as np
 
 from minicnn.backends.cupy import device
 from minicnn.backends.cupy.arrays import asarray
+from minicnn.backends.cupy.batches import Rows
 
 WARM_UP = 2
 """How often in a row a step runs as it is before it is recorded; the first run compiles kernels."""
@@ -82,8 +87,8 @@ class Changing:
         settings: anything that can be hashed; a recording is of use as long as this is equal to
             what it was. It should hold the objects whose arrays the step uses: as long as there is
             a recording, they must not be freed.
-        watched: objects that the step may change, such as layers and metrics. A recorded step
-            changes arrays in place; what replaces an attribute instead would do so only once.
+        watched: gives the objects that the step may change, such as layers and metrics. A recorded
+            step changes arrays in place; what replaces an attribute instead would do so only once.
     """
 
     def __init__(
@@ -91,10 +96,15 @@ class Changing:
         optimizer: Any,
         generators: Sequence[Any],
         settings: Hashable,
-        watched: Sequence[Any] = (),
+        watched: Callable[[], Sequence[Any]] = tuple,
     ):
         self.optimizer, self.generators, self.settings = optimizer, generators, settings
-        self.watched = [*watched, optimizer]
+        self._watched = watched
+
+    @cached_property
+    def watched(self) -> list[Any]:
+        """The objects that the step may change; asked for only when it is recorded."""
+        return [*self._watched(), self.optimizer]
 
     @property
     def counts(self) -> list[Any]:
@@ -166,13 +176,14 @@ class Recorder:
         self._memory: Any = None
 
     def __call__(self, x: list[Any], targets: list[Any], weights: list[Any]) -> None:
-        """One step. The parts of the batch may lie anywhere; what has a method ``write(array)``,
-        as :class:`~minicnn.backends.cupy.batches.Rows`, writes itself where it is wanted."""
+        """One step. The parts of the batch may lie anywhere, or be
+        :class:`~minicnn.backends.cupy.batches.Rows`, which are not gathered yet."""
         batch, changing = (x, targets, weights), self.changing()
-        key = (_shapes(batch), changing.settings, device.door().tf32)
+        key = (tuple(map(_form, _parts(batch))), changing.settings, device.door().tf32)
         self._in_a_row = self._in_a_row + 1 if key == self._last else 1
         self._last = key
-        if key not in self.recordings and key not in self.refused:
+        recording = self.recordings.get(key)
+        if recording is None and key not in self.refused:
             if self._in_a_row == WARM_UP:
                 # Once in the memory of the recording to come, so that it grows now and not then.
                 self._memory = device.door().private_memory()
@@ -180,13 +191,13 @@ class Recorder:
                     self.step(*_on_device(batch))
                 return
             if self._in_a_row > WARM_UP:
-                self._record(key, batch, changing)
-        if key in self.recordings:
-            self.recordings[key].replay(batch, changing)
-        else:
+                recording = self._record(key, batch, changing)
+        if recording is None:
             self.step(*_on_device(batch))
+        else:
+            recording.replay(batch, changing)
 
-    def _record(self, key: Any, batch: Batch, changing: Changing) -> None:
+    def _record(self, key: Any, batch: Batch, changing: Changing) -> Recording | None:
         try:
             recording = Recording(self.step, batch, changing, self.dtype, self._memory)
         except Exception as error:
@@ -197,10 +208,11 @@ class Recorder:
                 f"{type(error).__name__}: {error}",
                 stacklevel=3,
             )
-            return
+            return None
         while len(self.recordings) >= KEPT:
             del self.recordings[next(iter(self.recordings))]
         self.recordings[key], self._memory = recording, None
+        return recording
 
 
 class Recording:
@@ -208,7 +220,7 @@ class Recording:
 
     Args:
         step, dtype: as for :class:`Recorder`.
-        batch: one of the shapes that the recording is for.
+        batch: one of the form that the recording is for.
         changing: what besides arrays the step reads and changes.
         memory: where all arrays lie that the step makes.
     """
@@ -223,17 +235,17 @@ class Recording:
     ):
         door = device.door()
         self.memory = memory
-        self.inputs = [
-            [None if part is None else door.empty(part.shape, part.dtype) for part in parts]
-            for parts in batch
-        ]
         counts = changing.counts
+        moves_of_rows = [n for part in _parts(batch) if isinstance(part, Rows) for n in part.moves]
         # None: the host does not know what stands in the cells.
-        self.counts_there, self.rate_there = None, None
-        self.cells = door.empty(len(counts), np.uint64)
-        counted = [Count(self.cells[i : i + 1]) for i in range(len(counts))]
+        self.there, self.rate_there = None, None
+        self.counted = len(counts)
+        self.cells = door.empty(self.counted + len(moves_of_rows), np.uint64)
+        counted = [Count(self.cells[i : i + 1]) for i in range(self.counted)]
+        free = (self.cells[i : i + 3] for i in range(self.counted, self.cells.size, 3))
+        self.inputs = [[_place(part, free) for part in parts] for parts in batch]
         self.rate = door.empty((), dtype)
-        self.moves_there = door.asarray(np.zeros(len(counts), np.uint64))
+        self.moves_there = door.asarray(np.zeros(self.cells.size, np.uint64))
         # Once beforehand, by 0: the first launch of a kernel loads it; a recording should not.
         self._move_on(dtype)
         # Kept, so that no array that the step uses is freed when somebody replaces it.
@@ -244,8 +256,8 @@ class Recording:
                 door.begin_capture()
                 changing.counts = counted
                 changing.optimizer.rate_cell = self.rate
-                step(*self.inputs)
-                self.moves = [count.ahead for count in changing.counts]
+                step(*_on_device(self.inputs))
+                self.moves = [count.ahead for count in changing.counts] + moves_of_rows
                 self._move_on(dtype)
                 self.graph = door.end_capture()
             except BaseException:
@@ -263,28 +275,41 @@ class Recording:
         KERNELS.each("move_on", dtype, n, self.cells, self.moves_there, n)
 
     def replay(self, batch: Batch, changing: Changing) -> None:
-        """The step, with another batch of the same shapes."""
-        for arrays, parts in zip(self.inputs, batch, strict=True):
-            for array, part in zip(arrays, parts, strict=True):
-                if part is not None:
-                    _write(part, array)
+        """The step, with another batch of the same form."""
         door = device.door()
-        counts, rate = changing.counts, float(changing.optimizer.learning_rate)
-        if counts != self.counts_there:
-            door.upload(np.array(counts, np.uint64), self.cells)
+        numbers = changing.counts
+        for part, place in zip(_parts(batch), _parts(self.inputs), strict=True):
+            if isinstance(part, Rows):
+                numbers += part.numbers
+            elif part is not None:
+                _write(part, place)
+        if numbers != self.there:
+            door.upload(np.array(numbers, np.uint64), self.cells)
+        rate = float(changing.optimizer.learning_rate)
         if rate != self.rate_there:
             door.upload(np.array(rate, self.rate.dtype), self.rate)
         door.replay(self.graph)
-        counts = [count + move for count, move in zip(counts, self.moves, strict=True)]
-        changing.counts = self.counts_there = counts
-        self.rate_there = rate
+        self.there, self.rate_there = list(map(add, numbers, self.moves)), rate
+        changing.counts = self.there[: self.counted]
 
 
-def _shapes(batch: Batch) -> Any:
-    return tuple(
-        tuple(None if part is None else (tuple(part.shape), part.dtype.str) for part in parts)
-        for parts in batch
-    )
+def _parts(batch: Batch) -> list[Any]:
+    """One after the other."""
+    return [part for parts in batch for part in parts]
+
+
+def _form(part: Any) -> Any:
+    """What a recording must know of a part of a batch."""
+    if isinstance(part, Rows):
+        return part.form, part.samples
+    return None if part is None else (tuple(part.shape), part.dtype.str)
+
+
+def _place(part: Any, free: Iterator[Any]) -> Any:
+    """Where a recorded step finds such a part of a batch: ``free`` gives cells for Rows."""
+    if isinstance(part, Rows):
+        return part.at(next(free))
+    return None if part is None else device.empty(part.shape, part.dtype)
 
 
 def _on_device(batch: Batch) -> list[list[Any]]:
@@ -294,9 +319,7 @@ def _on_device(batch: Batch) -> list[list[Any]]:
 
 def _write(part: Any, array: Any) -> None:
     """A part of a batch into an array that exists."""
-    if hasattr(part, "write"):
-        part.write(array)
-    elif device.is_array(part):
+    if device.is_array(part):
         array[...] = part
     else:
         device.door().upload(np.ascontiguousarray(part), array)
