@@ -13,12 +13,17 @@ import random
 import tempfile
 import time
 
+import h5py
 import make_keras_files
 import numpy as np
 from hostile_files import good_config, hdf5_bytes, keras_file, watched
 
-KINDS = ("weights", "archive", "configuration", "old weights", "backup")
-OLD = pathlib.Path(__file__).parent / "keras_files" / "sequential-2.15.0.h5"
+KINDS = (
+    *("weights", "archive", "configuration", "backup"),
+    *("old weights", "old model", "old configuration"),
+)
+FOLDER = pathlib.Path(__file__).parent / "keras_files"
+OLD, NETWORK = FOLDER / "sequential-2.15.0.h5", FOLDER / "functional-2.15.0.h5"
 
 
 def break_bytes(data, rng):
@@ -84,6 +89,17 @@ def fuzz(folder, kind, seed):
         with open(path, "wb") as file:
             file.write(break_bytes(OLD.read_bytes(), rng))
         load = make_keras_files.sequential(minicnn).load_weights
+    elif kind.startswith("old"):
+        path = os.path.join(folder, "m.h5")
+        data = NETWORK.read_bytes()
+        with open(path, "wb") as file:
+            file.write(break_bytes(data, rng) if kind == "old model" else data)
+        if kind == "old configuration":
+            with h5py.File(path, "a") as file:
+                name = rng.choice(["model_config", "training_config"])
+                text = break_text(file.attrs[name], rng)
+                file.attrs[name] = text.replace(b"\0", b"")
+        load = load_model
     elif kind == "backup":
         from minicnn.saving import training_state
 

@@ -55,6 +55,23 @@ def functional(keras):
     return keras.Model(x, tail(layers.Concatenate()([shared(a), shared(b)])), name="net")
 
 
+def older(keras):
+    """As one wrote it before Keras 3."""
+    layers = keras.layers
+    first = layers.Conv2D(3, 3, input_shape=(6, 6, 2), kernel_initializer="he_normal")
+    last = layers.Dense(4, activation="softmax", kernel_regularizer=keras.regularizers.l1_l2(1e-3))
+    return keras.Sequential(
+        [
+            keras.Sequential([first, layers.LeakyReLU(0.2)], name="base"),
+            layers.SpatialDropout2D(0.0),
+            layers.Conv2DTranspose(2, 2),
+            layers.GlobalAveragePooling2D(),
+            last,
+        ],
+        name="older",
+    )
+
+
 def main():
     import keras
 
@@ -66,12 +83,15 @@ def main():
     # With a large epsilon, a gradient that is nearly zero moves nothing: what remains of it is
     # noise, which the size of a step would otherwise not depend on.
     adam, sgd = keras.optimizers.Adam(0.01, epsilon=0.1), keras.optimizers.SGD(rate, 0.9)
-    for build, optimizer in ((sequential, adam), (functional, sgd)):
+    is_old = keras.__version__.startswith("2.")
+    pairs = [(sequential, adam), (functional, sgd)]
+    if is_old:
+        pairs.append((older, keras.optimizers.legacy.Adam(0.01, epsilon=0.1, decay=0.5)))
+    for build, optimizer in pairs:
         model = build(keras)
         model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
         model.train_on_batch(x, y)
         name = f"{build.__name__}-{keras.__version__}"
-        is_old = keras.__version__.startswith("2.")
         if not is_old:
             model.save(FOLDER / f"{name}.keras")
         if is_old or build is sequential:

@@ -103,6 +103,16 @@ def test_every_so_many_batches(rng, tmp_path):
         assert other.optimizer.iterations == steps
 
 
+@pytest.mark.filterwarnings("ignore:.*HDF5 is a legacy format")
+def test_whole_models_in_the_older_format(rng, tmp_path):
+    model, x, y = model_and_data(rng)
+    best = callbacks.ModelCheckpoint(tmp_path / "best.h5", "loss", save_best_only=True)
+    model.fit(x, y, epochs=2, verbose=0, callbacks=[best])
+    loaded = load_model(tmp_path / "best.h5")
+    assert loaded.optimizer.iterations == model.optimizer.iterations
+    assert np.array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
 def test_weights_alone_restore_a_training(rng, tmp_path):
     model, x, y = model_and_data(rng)
     save = callbacks.ModelCheckpoint(tmp_path / "w.weights.h5", save_weights_only=True)
@@ -115,7 +125,7 @@ def test_weights_alone_restore_a_training(rng, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"filepath": "m.h5"}, "ends in .keras"),
+        ({"filepath": "m.hdf5"}, r"ends in \.keras or \.h5"),
         ({"filepath": "m.keras", "save_weights_only": True}, "ends in .weights.h5"),
         ({"filepath": "m.keras", "save_freq": "batch"}, "save_freq"),
         ({"filepath": "m.keras", "save_freq": 0}, "save_freq"),

@@ -66,15 +66,20 @@ def as_lists(outputs):
     return outputs if isinstance(outputs, list) else [outputs]
 
 
+LEGACY = pytest.mark.filterwarnings("ignore:.*HDF5 is a legacy format")
+
+
+@LEGACY
+@pytest.mark.parametrize("name", ["m.keras", "m.h5"])
 @pytest.mark.parametrize("build", [chain, network])
-def test_training_goes_on_to_the_bit(build, x, y, tmp_path):
+def test_training_goes_on_to_the_bit(build, name, x, y, tmp_path):
     """Dropout and shuffling are on: masks and orders continue as well."""
     targets = [y, x[:, 0, 0, :1]] if build is network else y
     set_random_seed(1)
     model = compiled(build())
     model.fit(x, targets, epochs=2, batch_size=5, verbose=0)
-    model.save(tmp_path / "m.keras")
-    loaded = models.load_model(tmp_path / "m.keras")
+    model.save(tmp_path / name)
+    loaded = models.load_model(tmp_path / name)
     assert type(loaded) is type(model)
     assert loaded.get_config() == model.get_config()
     assert same(as_lists(loaded.predict(x, verbose=0)), as_lists(model.predict(x, verbose=0)))
@@ -84,6 +89,7 @@ def test_training_goes_on_to_the_bit(build, x, y, tmp_path):
     assert loaded.optimizer.iterations == model.optimizer.iterations == 12
 
 
+@LEGACY
 @pytest.mark.parametrize(
     "optimizer",
     [
@@ -100,12 +106,13 @@ def test_every_memory_is_kept_to_the_bit(optimizer, x, y, tmp_path):
     model.layers[0].trainable = False
     model.fit(x, y, epochs=2, verbose=0)
     model.save(tmp_path / "m.keras")
+    model.save(tmp_path / "m.hdf5")
     model.save_weights(tmp_path / "m.weights.h5")
-    loaded = models.load_model(tmp_path / "m.keras")
+    loaded, older = (models.load_model(tmp_path / name) for name in ("m.keras", "m.hdf5"))
     again = compiled(models.clone_model(model), type(optimizer).from_config(optimizer.get_config()))
     again.load_weights(tmp_path / "m.weights.h5")
     assert [layer.trainable for layer in loaded.layers] == [False, True, True, True, True]
-    for other in (loaded, again):
+    for other in (loaded, older, again):
         assert other.optimizer.iterations == 2
         assert other.optimizer.learning_rate == model.optimizer.learning_rate
         assert other.prepare_training().value.tobytes() == model.prepare_training().value.tobytes()
@@ -311,11 +318,12 @@ def test_weights_alone_leave_random_numbers_alone(x, y, tmp_path):
 
 def test_names_of_files(tmp_path):
     model = chain()
-    for name in ("m.h5", "m", "m.weights.h5"):
-        with pytest.raises(ValueError, match=r"ends in \.keras"):
+    for name in ("m.txt", "m", "m.h5.gz"):
+        with pytest.raises(ValueError, match=r"ends in \.keras or \.h5 or \.hdf5"):
             model.save(tmp_path / name)
-    with pytest.raises(ValueError, match=r"ends in \.weights\.h5"):
-        model.save_weights(tmp_path / "m.keras")
+    for name in ("m.keras", "m.h5"):
+        with pytest.raises(ValueError, match=r"ends in \.weights\.h5"):
+            model.save_weights(tmp_path / name)
     with pytest.raises(ValueError, match=r"\.weights\.h5, \.keras or \.h5"):
         model.load_weights(tmp_path / "m.npz")
     model.save(tmp_path / "m.keras")

@@ -22,10 +22,10 @@ class ModelCheckpoint(MonitorCallback):
     >>> every = ModelCheckpoint("{epoch:02d}-{val_loss:.2f}.weights.h5", save_weights_only=True)
 
     Args:
-        filepath: the file, ``*.keras`` for whole models, ``*.weights.h5`` for weights. It may name
-            ``{epoch}`` (from 1), ``{batch}`` (from 1, where ``save_freq`` is a number) and every
-            figure of the logs, ``{val_loss:.3f}``, which makes a file of its own each time.
-            Folders are made where they are missing.
+        filepath: the file, ``*.keras`` (or ``*.h5``) for whole models, ``*.weights.h5`` for
+            weights. It may name ``{epoch}`` (from 1), ``{batch}`` (from 1, where ``save_freq`` is a
+            number) and every figure of the logs, ``{val_loss:.3f}``, which makes a file of its own
+            each time. Folders are made where they are missing.
         monitor: the figure that says what is best.
         verbose: 1 tells each time what is saved.
         save_best_only: save only when the figure is better than ever before.
@@ -67,11 +67,11 @@ class ModelCheckpoint(MonitorCallback):
             raise ValueError(
                 f"save_freq: expected 'epoch' or a positive number of batches, got {save_freq!r}"
             )
-        ending = ".weights.h5" if save_weights_only else ".keras"
-        if not self.filepath.endswith(ending):
+        endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
+        if not self.filepath.endswith(endings):
             raise ValueError(
-                f"filepath: expected a name that ends in {ending} with {save_weights_only=}, got "
-                f"{self.filepath!r}"
+                f"filepath: expected a name that ends in {' or '.join(endings)} with "
+                f"{save_weights_only=}, got {self.filepath!r}"
             )
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:

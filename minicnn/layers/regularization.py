@@ -102,7 +102,7 @@ class SpatialDropout2D(Dropout):
 
     input_rank = 4
     not_in_config = frozenset({"noise_shape", "trainable"})  # Keras rejects it here
-    keras_only = {"trainable": (True, False)}
+    keras_only = {"trainable": (True, False), "noise_shape": (None,)}  # and Keras 2 wrote this
 
     def __init__(
         self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any

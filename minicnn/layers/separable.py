@@ -38,6 +38,7 @@ class DepthwiseConv2D(WindowLayer, KernelLayer):
     """
 
     not_in_config = frozenset({"kernel_initializer", "kernel_regularizer", "kernel_constraint"})
+    keras_only = {"groups": (1,)}  # Keras 2 wrote it
 
     def __init__(
         self,
@@ -120,6 +121,7 @@ class SeparableConv2D(WindowLayer, KernelLayer):
     """
 
     not_in_config = frozenset({"kernel_initializer", "kernel_regularizer", "kernel_constraint"})
+    keras_only = {"groups": (1,), **dict.fromkeys(not_in_config)}  # Keras 2 wrote them
 
     def __init__(
         self,

@@ -40,6 +40,8 @@ class Conv2DTranspose(WindowLayer, KernelLayer):
            [1., 1., 2., 2.]], dtype=float32)
     """
 
+    keras_only = {"groups": (1,)}  # Keras 2 wrote it
+
     def __init__(
         self,
         filters: int,

@@ -19,16 +19,26 @@ M = TypeVar("M", bound="Saved")
 class Saved:
     """Mixed into ``Model``."""
 
-    def save(self, filepath: Path, overwrite: bool = True) -> None:
-        """Write the whole model into a ``.keras`` file, which Keras 3 opens, too.
+    def save(
+        self,
+        filepath: Path,
+        overwrite: bool = True,
+        include_optimizer: bool = True,
+        save_format: str | None = None,
+    ) -> None:
+        """Write the whole model into a ``.keras`` file, which Keras 3 opens, too; or into an
+        ``.h5`` file, its older format.
 
         It holds the layers, the weights, what ``compile`` was told, and where the training stands:
         the optimizer's memory and the random numbers to come. ``minicnn.models.load_model`` reads
         it. The file is there as a whole or not at all, whatever happens meanwhile.
 
         Args:
-            filepath: ends in ``.keras``.
+            filepath: ends in ``.keras``, or in ``.h5`` or ``.hdf5``, which brings a warning.
             overwrite: whether a file of that name may be replaced.
+            include_optimizer: whether an ``.h5`` file holds what ``compile`` was told and the
+                optimizer's memory. A ``.keras`` file always does, as in Keras.
+            save_format: of older courses; the name of the file says it.
 
         Raises:
             ValueError: if the name has another ending, or two layers have one name.
@@ -37,7 +47,7 @@ class Saved:
         """
         from minicnn import saving
 
-        saving.save_model(self, filepath, overwrite)
+        saving.save_model(self, filepath, overwrite, include_optimizer, save_format)
 
     def save_weights(self, filepath: Path, overwrite: bool = True) -> None:
         """Write the weights, and the optimizer's memory if there is one, into a ``.weights.h5``
@@ -57,8 +67,8 @@ class Saved:
         """Read weights from a file into this model.
 
         Args:
-            filepath: a ``.weights.h5`` or ``.keras`` file, or an ``.h5`` file of Keras 2 (of a
-                whole model in it only the weights are read, and a warning says so).
+            filepath: a ``.weights.h5`` or ``.keras`` file, or an ``.h5`` file with weights or a
+                whole model as Keras 2 keeps them.
             skip_mismatch: leave layers alone, with a warning, whose weights have other shapes.
             by_name: take the weights of those layers whose names stand in the file, wherever they
                 are; by default the layers must be the same, in the same order.

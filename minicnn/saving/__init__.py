@@ -1,10 +1,11 @@
-"""Models in files, as Keras 3 writes them: ``.keras`` and ``.weights.h5``.
+"""Models in files, as Keras 3 writes them: ``.keras`` and ``.weights.h5``, and its older ``.h5``.
 
 - ``files.py`` saves and loads; ``training_state.py`` keeps a training that is to be resumed.
 - ``write_config.py`` turns a model into plain data, ``read_config.py`` makes one of them (within
   what ``budget.py`` allows), ``compile_config.py`` does both for what ``compile`` was told.
 - ``weights.py``, ``optimizer_state.py`` and ``random_state.py`` say where a model's numbers lie,
-  ``legacy.py`` where Keras 2 put them.
+  ``legacy.py`` where Keras 2 put them; ``older_config.py`` brings its configurations into today's
+  form.
 - ``archive.py``, ``hdf5.py`` (with ``hdf5_texts.py``) and ``strict_json.py`` read what a stranger
   may have written, ``atomic.py`` writes.
 """

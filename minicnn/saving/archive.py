@@ -22,6 +22,12 @@ _MAX_MEMBERS = 1000
 # Weights hardly shrink when they are compressed; what grows more than this is a bomb.
 _MAX_RATIO, _ALWAYS_ALLOWED = 100, 2**20
 
+# Everything that zipfile raises for a broken archive.
+_BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, struct.error),
+    *(UnicodeError, OverflowError),
+)
+
 
 def write_archive(
     path: str | os.PathLike[str], metadata: bytes, config: bytes, weights: bytes
@@ -49,15 +55,7 @@ def read_archive(path: str | os.PathLike[str]) -> tuple[Any, bytes]:
                     _check_version(_read(archive, members[METADATA], 2**20))
                 config = _read(archive, members[CONFIG], strict_json.MAX_BYTES)
                 weights = _read(archive, members[WEIGHTS], None)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
-            hint = ""
-            if _begins_like_hdf5(path):
-                hint = (
-                    "; it is an HDF5 file: for the .h5 models of Keras 2 draw the model and call "
-                    "model.load_weights(path), which takes weights from them"
-                )
-            raise ValueError(f"not a readable .keras file: {error}{hint}") from error
-        except (RuntimeError, struct.error, UnicodeError, OverflowError) as error:
+        except _BROKEN as error:
             raise ValueError(f"not a readable .keras file: {error}") from error
     return strict_json.parse(config, CONFIG), weights
 
@@ -132,6 +130,11 @@ def _check_version(data: bytes) -> None:
         )
 
 
-def _begins_like_hdf5(path: str | os.PathLike[str]) -> bool:
-    with open(path, "rb") as file:
+def begins_like_hdf5(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is an HDF5 file, whatever its name: so were the ``.keras`` files of Keras 2.
+
+    Raises:
+        ValueError, FileNotFoundError: as :func:`regular_file`.
+    """
+    with regular_file(path) as file:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"

@@ -12,20 +12,27 @@ from minicnn.models import Model
 
 # Of Keras's own, and without a meaning here.
 _IGNORED = {"run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss"}
+# What these names mean is told by the shapes of targets and predictions.
+_BY_SHAPE = {"accuracy", "acc", "crossentropy", "ce"}
 _KNOWN = {"optimizer", "loss", "loss_weights", "metrics", "weighted_metrics"}
 
 
-def to_config(model: Model) -> dict[str, Any] | None:
-    """The arguments of ``compile``; ``None`` for a model that is not compiled."""
+def to_config(model: Model, by_name: bool = True) -> dict[str, Any] | None:
+    """The arguments of ``compile``; ``None`` for a model that is not compiled.
+
+    Args:
+        by_name: whether names of losses and metrics stay names. (Keras 3 does not know "mse" in an
+            ``.h5`` file.)
+    """
     arguments = model.compile_arguments
     if arguments is None:
         return None
     return {
         "optimizer": serialize(model.optimizer),
-        "loss": _written(arguments["loss"], losses.get),
+        "loss": _written(arguments["loss"], losses.get, by_name),
         "loss_weights": arguments["loss_weights"],
-        "metrics": _written(arguments["metrics"], metrics.get),
-        "weighted_metrics": _written(arguments["weighted_metrics"], metrics.get),
+        "metrics": _written(arguments["metrics"], metrics.get, by_name),
+        "weighted_metrics": _written(arguments["weighted_metrics"], metrics.get, by_name),
     }
 
 
@@ -52,14 +59,17 @@ def compile_from_config(model: Model, config: Any) -> None:
         ) from error
 
 
-def _written(given: Any, get: Callable[[Any], Any]) -> Any:
-    """Names stay names; objects and functions become data; lists and dicts are looked into."""
-    if given is None or isinstance(given, str):
+def _written(given: Any, get: Callable[[Any], Any], by_name: bool) -> Any:
+    """Objects and functions become data; lists and dicts are looked into."""
+    if given is None or (isinstance(given, str) and (by_name or given.lower() in _BY_SHAPE)):
         return given
+    if isinstance(given, str):
+        data = serialize(get(given))
+        return {**data, "config": {**data["config"], "name": given}}
     if isinstance(given, (list, tuple)):
-        return [_written(one, get) for one in given]
+        return [_written(one, get, by_name) for one in given]
     if isinstance(given, dict):
-        return {name: _written(one, get) for name, one in given.items()}
+        return {name: _written(one, get, by_name) for name, one in given.items()}
     if inspect.isfunction(given):
         return given.__name__ if is_builtin(given) else serialize(given)
     return serialize(get(given))

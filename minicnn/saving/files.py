@@ -6,7 +6,8 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -24,27 +25,43 @@ from minicnn.saving import (
     strict_json,
     weights,
 )
-from minicnn.saving.atomic import replacing
 from minicnn.saving.budget import Budget
-from minicnn.saving.hdf5 import Tree
+from minicnn.saving.hdf5 import Attributes, Tree
 from minicnn.saving.read_config import Reader
 
 Path = str | os.PathLike[str]
 
 # The version of Keras whose files these are like; nobody reads it.
 _KERAS_VERSION = "3.15.1"
+_LEGACY = (".h5", ".hdf5")
 
 
 # -- whole models -----------------------------------------------------------------------------
 
 
-def save_model(model: Model, filepath: Path, overwrite: bool = True) -> None:
+def save_model(
+    model: Model,
+    filepath: Path,
+    overwrite: bool = True,
+    include_optimizer: bool = True,
+    save_format: str | None = None,
+) -> None:
     """See :meth:`minicnn.Model.save`."""
-    _check_target(filepath, ".keras", overwrite, "a model")
+    name = _check_target(filepath, (".keras", *_LEGACY), overwrite, "a model")
+    if save_format is not None:
+        warnings.warn("save_format: ignored, the name of the file says it", stacklevel=3)
+    is_legacy = name.endswith(_LEGACY)
     config = serialize(model)
-    compiled = compile_config.to_config(model)
-    if compiled is not None:
+    compiled = compile_config.to_config(model, by_name=not is_legacy)
+    if compiled is not None and (include_optimizer or not is_legacy):
         config["compile_config"] = compiled
+    if is_legacy:
+        warnings.warn(f"{name!r}: HDF5 is a legacy format of models, use .keras", stacklevel=3)
+        about = {"keras_version": _KERAS_VERSION, "backend": "tensorflow"}  # kernels lie as there
+        arrays, attributes = legacy.collect(model, config, about)
+        os.makedirs(os.path.dirname(name) or ".", exist_ok=True)  # as Keras does for these alone
+        hdf5.write(filepath, arrays | random_state.collect(model), attributes)
+        return
     metadata = {"keras_version": _KERAS_VERSION, "date_saved": time.strftime("%Y-%m-%d@%H:%M:%S")}
     archive.write_archive(
         filepath,
@@ -57,7 +74,8 @@ def save_model(model: Model, filepath: Path, overwrite: bool = True) -> None:
 def load_model(
     filepath: Path, custom_objects: Mapping[str, Any] | None = None, compile: bool = True
 ) -> Any:
-    """The model in a ``.keras`` file, written by minicnn or by Keras 3.
+    """The model in a ``.keras`` file, written by minicnn or by Keras 3, or in an ``.h5`` file,
+    written by Keras 2, too.
 
     A file is data: nothing in it is run, and no code is looked up by a name that it gives. What is
     not one of the library's own classes must be named by you.
@@ -74,17 +92,52 @@ def load_model(
             that cannot be; the message says what and where.
         FileNotFoundError: if there is no such file.
     """
-    config, data = archive.read_archive(filepath)
-    with CustomObjectScope(custom_objects or {}), hdf5.reading_bytes(data) as tree:
-        model = Reader(Budget(tree.elements)).layer(config)
-        if not isinstance(model, Model):
-            raise ValueError(f"{archive.CONFIG}: expected a model, got a {type(model).__name__}")
-        weights.restore(model, tree)
-        compiled = config.get("compile_config")
-        if compile and compiled:
-            compile_config.compile_from_config(model, compiled)
-            optimizer_state.restore(model, tree)
+    is_legacy = os.fspath(filepath).endswith(_LEGACY) or archive.begins_like_hdf5(filepath)
+    reading = _reading_legacy if is_legacy else _reading_archive
+    with CustomObjectScope(custom_objects or {}), reading(filepath) as (config, tree):
+        try:
+            model = _model(Reader(Budget(tree.elements)), config, "the file")
+        except ValueError as error:
+            if not is_legacy:
+                raise
+            raise ValueError(
+                f"{error} (model.load_weights(path) takes the weights alone, for a model that you "
+                "draw)"
+            ) from error
+        if is_legacy:
+            legacy.restore(model, tree)
+            told = legacy.read_compile_config(tree, config) if compile else None
+        else:
+            weights.restore(model, tree)
+            told = config.get("compile_config") if compile else None
+        if told:
+            compile_config.compile_from_config(model, told)
+            if is_legacy:
+                _or_anew(legacy.restore_optimizer, model, tree, stacklevel=3)
+            else:
+                optimizer_state.restore(model, tree)
         random_state.restore(model, tree)
+    return model
+
+
+@contextmanager
+def _reading_archive(filepath: Path) -> Iterator[tuple[Any, Tree]]:
+    """``(configuration, weights)``, as long as the block lasts."""
+    config, data = archive.read_archive(filepath)
+    with hdf5.reading_bytes(data) as tree:
+        yield config, tree
+
+
+@contextmanager
+def _reading_legacy(filepath: Path) -> Iterator[tuple[Any, Tree]]:
+    with archive.regular_file(filepath) as file, hdf5.reading(file) as tree:
+        yield legacy.read_config(tree), tree
+
+
+def _model(reader: Reader, config: Any, where: str) -> Model:
+    model = reader.layer(config)
+    if not isinstance(model, Model):
+        raise ValueError(f"{where}: expected a model, got a {type(model).__name__}")
     return model
 
 
@@ -93,10 +146,8 @@ def load_model(
 
 def save_weights(model: Model, filepath: Path, overwrite: bool = True) -> None:
     """See :meth:`minicnn.Model.save_weights`."""
-    _check_target(filepath, ".weights.h5", overwrite, "weights")
-    data = hdf5.to_bytes(*state(model, {}))
-    with replacing(filepath) as file:
-        file.write(data)
+    _check_target(filepath, (".weights.h5",), overwrite, "weights")
+    hdf5.write(filepath, *state(model, {}))
 
 
 def load_weights(
@@ -108,7 +159,7 @@ def load_weights(
         _, data = archive.read_archive(filepath)
         with hdf5.reading_bytes(data) as tree:
             _restore(model, tree, skip_mismatch, by_name)
-    elif name.endswith((".h5", ".hdf5")):
+    elif name.endswith(_LEGACY):
         with archive.regular_file(filepath) as file, hdf5.reading(file) as tree:
             if legacy.is_legacy(tree):
                 legacy.restore(model, tree, skip_mismatch, by_name)
@@ -124,23 +175,27 @@ def _restore(model: Model, tree: Tree, skip_mismatch: bool, by_name: bool) -> No
     restore = weights.restore_by_name if by_name else weights.restore
     restore(model, tree, skip_mismatch)
     if model.compile_arguments is not None and not by_name:
-        try:
-            optimizer_state.restore(model, tree)
-        except optimizer_state.OptimizerMismatch as error:
-            warnings.warn(f"the optimizer starts anew: {error}", stacklevel=4)
+        _or_anew(optimizer_state.restore, model, tree, stacklevel=5)
 
 
-def state(
-    model: Model, more: Mapping[str, np.ndarray]
-) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """``(arrays, names)`` of a file with a model's weights and, if it is compiled, its optimizer's
-    state."""
-    arrays, names = weights.collect(model)
+def _or_anew(
+    restore: Callable[[Model, Tree], None], model: Model, tree: Tree, stacklevel: int
+) -> None:
+    try:
+        restore(model, tree)
+    except optimizer_state.OptimizerMismatch as error:
+        warnings.warn(f"the optimizer starts anew: {error}", stacklevel=stacklevel)
+
+
+def state(model: Model, more: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Attributes]:
+    """``(arrays, attributes)`` of a file with a model's weights and, if it is compiled, with the
+    state of its optimizer."""
+    arrays, attributes = weights.collect(model)
     if model.compile_arguments is not None:
-        state, more_names = optimizer_state.collect(model)
+        state, of_the_optimizer = optimizer_state.collect(model)
         arrays |= state
-        names |= more_names
-    return arrays | dict(more), names
+        attributes |= of_the_optimizer
+    return arrays | dict(more), attributes
 
 
 # -- without weights --------------------------------------------------------------------------
@@ -159,15 +214,15 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     """
     config = strict_json.parse(json_string.encode("utf-8", "surrogatepass"), "json_string")
     with CustomObjectScope(custom_objects or {}):
-        model = Reader().layer(config)
-    if not isinstance(model, Model):
-        raise ValueError(f"json_string: expected a model, got a {type(model).__name__}")
-    return model
+        return _model(Reader(), config, "json_string")
 
 
-def _check_target(filepath: Path, ending: str, overwrite: bool, what: str) -> None:
+def _check_target(filepath: Path, endings: tuple[str, ...], overwrite: bool, what: str) -> str:
     name = os.fspath(filepath)
-    if not isinstance(name, str) or not name.endswith(ending):
-        raise ValueError(f"filepath: the name of a file for {what} ends in {ending}, got {name!r}")
+    if not isinstance(name, str) or not name.endswith(endings):
+        raise ValueError(
+            f"filepath: the name of a file for {what} ends in {' or '.join(endings)}, got {name!r}"
+        )
     if not overwrite and os.path.exists(name):
         raise FileExistsError(f"filepath: there is a file {name!r}, and overwrite is off")
+    return name

@@ -10,18 +10,26 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import IO, Any
 
 import numpy as np
 
+from minicnn.saving.atomic import replacing
 from minicnn.saving.hdf5_texts import Texts
 
 _MAX_OBJECTS = 100_000
 _MAX_DEPTH = 200
+# An attribute has at most 64 KB, and a text in it takes 16 bytes (its characters lie elsewhere).
+_MAX_TEXTS = 4000
 # What compressed arrays may hold together: weights hardly shrink, so this is plenty.
 _MAX_RATIO, _ALWAYS_ALLOWED = 20, 64 * 2**20
+
+# Texts and lists of texts that groups have as attributes, by the group's path (``""`` is the file
+# itself) and by their names.
+Attributes = dict[str, dict[str, str | list[str]]]
 
 # Everything that h5py raises for a broken file, as 12,000 broken files have shown.
 _BROKEN = (OSError, RuntimeError, KeyError, OverflowError, TypeError, AttributeError, MemoryError)
@@ -46,17 +54,33 @@ def h5py() -> Any:
 # -- writing ----------------------------------------------------------------------------------
 
 
-def to_bytes(arrays: Mapping[str, np.ndarray], names: Mapping[str, str]) -> bytes:
+def write(
+    path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], attributes: Attributes
+) -> None:
+    """Write an HDF5 file, which is there as a whole or not at all. Args: see :func:`to_bytes`."""
+    data = to_bytes(arrays, attributes)
+    with replacing(path) as file:
+        file.write(data)
+
+
+def to_bytes(arrays: Mapping[str, np.ndarray], attributes: Attributes) -> bytes:
     """An HDF5 file in memory. The same arrays give the same bytes.
 
     Args:
         arrays: the arrays, by path: ``"layers/dense/vars/0"``.
-        names: texts that are kept as the attribute ``name`` of groups, by path.
+        attributes: those of groups. A list that is too long for one of them becomes several:
+            ``name0``, ``name1``, ...
     """
     memory = io.BytesIO()
     with h5py().File(memory, "w") as file:
-        for path, name in names.items():
-            file.require_group(path).attrs["name"] = name
+        for path, texts in attributes.items():
+            group = file.require_group(path or "/")
+            for name, text in texts.items():
+                if isinstance(text, list) and len(text) > _MAX_TEXTS:
+                    for i, start in enumerate(range(0, len(text), _MAX_TEXTS)):
+                        group.attrs[f"{name}{i}"] = text[start : start + _MAX_TEXTS]
+                else:
+                    group.attrs[name] = text
         for path, array in arrays.items():
             # Not ascontiguousarray, which makes an array of shape (1,) of a number.
             file.create_dataset(path, data=np.asarray(array, order="C"))
@@ -146,6 +170,11 @@ class Tree:
             raise ValueError(f"{group!a}: the attribute {name} is no list of texts")
         return [text for part in found for text in part]
 
+    def text(self, group: str, name: str) -> str | None:
+        """An attribute of a group that is one text; ``None`` if there is none such."""
+        found = self.texts_of(self._groups[group], name) if group in self._groups else None
+        return found[0] if found is not None and len(found) == 1 else None
+
     def texts_of(self, item: Any, name: str) -> list[str] | None:
         """An attribute of a group or an array, if it is a text or a list of texts."""
         if name not in item.attrs:
@@ -186,9 +215,9 @@ class Tree:
             if len(seen) + len(todo) + len(item) > _MAX_OBJECTS or depth > _MAX_DEPTH:
                 raise ValueError(f"more than {_MAX_OBJECTS} objects or {_MAX_DEPTH} levels")
             self._groups[path] = item
-            names = self.texts_of(item, "name")
-            if names is not None and len(names) == 1:
-                self.names[path] = names[0]
+            name = self.text(path, "name")
+            if name is not None:
+                self.names[path] = name
             for key in item:
                 if not isinstance(key, str):
                     raise ValueError(f"{path!a}: a name that is no text")

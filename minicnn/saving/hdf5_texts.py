@@ -12,6 +12,7 @@ headers (IV.A.1.a), the attribute message (IV.A.2.m) and the global heap (III.E)
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ class Texts:
         self._file, self._base = file, base
         self._heaps: dict[int, dict[int, bytes]] = {}
         self._objects = 0
+        self._left = file.seek(0, io.SEEK_END)  # for heaps, of which none lies in another
 
     def of(self, address: int, name: str) -> list[str] | None:
         """The texts of an attribute.
@@ -93,7 +95,8 @@ class Texts:
         signature, version, size = struct.unpack("<4sB3xQ", self._bytes(address, 16))
         if signature != b"GCOL" or version != 1:
             raise ValueError("a heap is broken")
-        heap, place = self._bytes(address, size), 16
+        self._left -= size
+        heap, place = self._bytes(address, size, self._left + size), 16
         while place + 16 <= len(heap):
             number, length = struct.unpack_from("<H6xQ", heap, place)
             if number == 0:
@@ -104,9 +107,9 @@ class Texts:
             yield number, heap[place + 16 : place + 16 + length]
             place += 16 + _padded(length)
 
-    def _bytes(self, address: int, length: int) -> bytes:
-        if length > _MAX_BLOCK or address + self._base >= 2**63:
-            raise ValueError(f"{length} bytes at {address}: expected at most {_MAX_BLOCK}")
+    def _bytes(self, address: int, length: int, most: int = _MAX_BLOCK) -> bytes:
+        if length > most or address + self._base >= 2**63:
+            raise ValueError(f"{length} bytes at {address}: expected at most {most}")
         self._file.seek(address + self._base)
         data = self._file.read(length)
         if len(data) < length:

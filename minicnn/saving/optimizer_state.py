@@ -13,7 +13,7 @@ import numpy as np
 
 from minicnn import optimizers
 from minicnn.models import Model
-from minicnn.saving.hdf5 import Tree
+from minicnn.saving.hdf5 import Attributes, Tree
 
 GROUP = "optimizer/vars"
 # The learning rate as minicnn has it, a float64; Keras keeps a float32.
@@ -32,37 +32,54 @@ _ORDER: dict[type[optimizers.Optimizer], list[list[str]]] = {
 }
 
 
-def collect(model: Model) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """``(arrays, names)``: the state of the model's optimizer, by path."""
+def collect(model: Model) -> tuple[dict[str, np.ndarray], Attributes]:
+    """``(arrays, attributes)``: the state of the model's optimizer, by path."""
+    arrays = {f"{GROUP}/{i}": array for i, array in enumerate(named(model).values())}
+    return arrays | exact_rate(model), {GROUP: {"name": model.optimizer.name}}
+
+
+def named(model: Model) -> dict[str, np.ndarray]:
+    """The state of the model's optimizer in Keras's order, each array with a name."""
     optimizer = model.optimizer
-    arrays = [np.array(optimizer.iterations, np.int64)]
-    exact = {}
+    arrays = {"iteration": np.array(optimizer.iterations, np.int64)}
     if optimizer.schedule is None:
-        arrays.append(np.array(optimizer.learning_rate, np.float32))
-        exact[EXACT_RATE] = np.array(optimizer.learning_rate, np.float64)
+        arrays["learning_rate"] = np.array(optimizer.learning_rate, np.float32)
     if optimizer.iterations and model.built and model.loss is not None:
         parameters = model.prepare_training()
-        for slot, variable, place in _slots(optimizer, parameters):
-            arrays.append(parameters.ops.to_numpy(slot[place]).reshape(variable.shape))
+        for name, number in _order(_groups(optimizer), len(parameters.variables)):
+            part = parameters.ops.to_numpy(optimizer.slots[name][parameters.slices[number]])
+            arrays[f"{name}_{number}"] = part.reshape(parameters.variables[number].shape)
         if isinstance(optimizer, optimizers.Nadam):
             product = optimizer.momentum_product(optimizer.iterations)
-            arrays.append(np.array(product, np.float32))
-    numbered = {f"{GROUP}/{number}": array for number, array in enumerate(arrays)}
-    return numbered | exact, {GROUP: optimizer.name}
+            arrays["product"] = np.array(product, np.float32)
+    return arrays
+
+
+def exact_rate(model: Model) -> dict[str, np.ndarray]:
+    """The learning rate as minicnn has it, by path; nothing, if it follows a schedule."""
+    if model.optimizer.schedule is not None:
+        return {}
+    return {EXACT_RATE: np.array(model.optimizer.learning_rate, np.float64)}
 
 
 class OptimizerMismatch(ValueError):
     """The state in the file belongs to another optimizer."""
 
 
-def restore(model: Model, tree: Tree) -> None:
+def restore(
+    model: Model, tree: Tree, paths: list[str] | None = None, slot_by_slot: bool = False
+) -> None:
     """Put what stands in a file into the model's optimizer; nothing, if nothing is there.
+
+    Args:
+        paths: where it stands; by default where :func:`collect` puts it.
+        slot_by_slot: whether each slot is there for all weights before the next one comes.
 
     Raises:
         OptimizerMismatch: if it is the state of another optimizer, or of one with other weights.
         ValueError: if it is broken.
     """
-    paths = tree.numbered(GROUP)
+    paths = tree.numbered(GROUP) if paths is None else paths
     if not paths:
         return
     optimizer = model.optimizer
@@ -71,27 +88,28 @@ def restore(model: Model, tree: Tree) -> None:
         raise ValueError(f"{paths[0]}: expected a number of steps, got {iterations}")
     rest = paths[1:]
     rate = None
-    if optimizer.schedule is None and rest:
+    if optimizer.schedule is None and rest and tree.shape(rest[0]) == ():  # Keras 2 has it not here
         rate = _scalar(tree, rest.pop(0), "f")
         if EXACT_RATE in tree:
             rate = _scalar(tree, EXACT_RATE, "f")
-    slots = _read_slots(model, tree, rest) if rest else []
+    groups = _groups(optimizer)
+    if slot_by_slot:
+        groups = [[name] for group in groups for name in group]
+    order = list(_order(groups, len(model.trainable_weights)))
+    slots = _read_slots(model, tree, rest, order) if rest else []
     if rate is not None and optimizer.has_fixed_rate:
         optimizer.learning_rate = float(rate)  # raises if it is none
     optimizer.iterations = int(iterations)
     if slots:
         parameters = model.prepare_training()
-        for (slot, _, place), value in zip(_slots(optimizer, parameters), slots, strict=True):
-            slot[place] = parameters.ops.asarray(value.reshape(-1), slot.dtype)
+        for (name, number), value in zip(order, slots, strict=True):
+            slot = optimizer.slots[name]
+            slot[parameters.slices[number]] = parameters.ops.asarray(value.reshape(-1), slot.dtype)
 
 
-def _slots(optimizer: Any, parameters: Any) -> Iterator[tuple[Any, Any, slice]]:
-    """``(slot, variable, place)`` in the order of the file."""
-    places = list(zip(parameters.variables, parameters.slices, strict=True))
-    for group in _groups(optimizer):
-        for variable, place in places:
-            for name in group:
-                yield optimizer.slots[name], variable, place
+def _order(groups: list[list[str]], weights: int) -> Iterator[tuple[str, int]]:
+    """``(slot, number of the weight)`` in the order of the file."""
+    return ((name, i) for group in groups for i in range(weights) for name in group)
 
 
 def _groups(optimizer: Any) -> list[list[str]]:
@@ -105,14 +123,16 @@ def _groups(optimizer: Any) -> list[list[str]]:
     return [[name] for name in there]
 
 
-def _read_slots(model: Model, tree: Tree, paths: list[str]) -> list[np.ndarray]:
+def _read_slots(
+    model: Model, tree: Tree, paths: list[str], order: list[tuple[str, int]]
+) -> list[np.ndarray]:
     optimizer, weights = model.optimizer, model.trainable_weights
-    shapes = [w.shape for group in _groups(optimizer) for w in weights for _ in group]
+    shapes = [weights[number].shape for _, number in order]
     extra = [()] if isinstance(optimizer, optimizers.Nadam) else []
     found = [tree.shape(path) for path in paths]
     if found != shapes + extra:
         raise OptimizerMismatch(
-            f"{GROUP}: expected {len(shapes + extra)} arrays for {type(optimizer).__name__} and "
+            f"optimizer: expected {len(shapes + extra)} arrays for {type(optimizer).__name__} and "
             f"{len(weights)} trainable weights, in the shapes of the weights; got {len(found)}"
             + (" in other shapes" if len(found) == len(shapes + extra) else "")
         )

@@ -156,16 +156,14 @@ class Reader:
         with self.budget.watching(layers.values()):
             _carry_out(layers, calls, tensors)
 
-        def found(key: str) -> Any:
+        def ends_at(key: str) -> Any:
             """The tensors, in the form in which the model was drawn: one, a list or a dict."""
             is_output = key == "output_layers"
-            histories = _histories(config.get(key), key)
-            ends = [_tensor(one, tensors, layers, is_output) for one in histories.values()]
-            if isinstance(config[key], dict):
-                return dict(zip(histories, ends, strict=True))
-            return ends[0] if _is_history(config[key]) else ends
+            ends = histories(config.get(key), key)
+            found = {i: _tensor(one, tensors, layers, is_output) for i, one in ends.items()}
+            return in_form_of(config[key], found)
 
-        model = cls(found("input_layers"), found("output_layers"), name=config.get("name"))
+        model = cls(ends_at("input_layers"), ends_at("output_layers"), name=config.get("name"))
         self._calls[id(model)] = total
         return model
 
@@ -285,9 +283,10 @@ def _keras_tensor(data: Any, where: str) -> tuple[str, int, int, Any]:
     if not isinstance(data, dict) or data.get("class_name") != "__keras_tensor__":
         raise ValueError(f"{where}: expected tensors only, the outputs of other layers")
     config = data.get("config")
-    if not isinstance(config, dict) or not _is_history(config.get("keras_history")):
+    if not isinstance(config, dict) or not is_history(config.get("keras_history")):
         raise ValueError(f"{where}: a tensor without keras_history [layer, call, output]")
-    return (*config["keras_history"], _shape(config.get("shape")))
+    # What an older version wrote does not say the shape.
+    return (*config["keras_history"], _shape(config["shape"]) if "shape" in config else None)
 
 
 def _input(argument: Any, tensors: dict[Call, list[SymbolicTensor]], name: str) -> SymbolicTensor:
@@ -296,6 +295,8 @@ def _input(argument: Any, tensors: dict[Call, list[SymbolicTensor]], name: str) 
     if not 0 <= index < len(outputs):
         raise ValueError(f"layer {name!a}: layer {source!a} has no output {index}")
     tensor = outputs[index]
+    if shape is None:
+        return tensor
     fits = len(shape) == len(tensor.shape) and all(
         None in pair or pair[0] == pair[1] for pair in zip(shape, tensor.shape, strict=True)
     )
@@ -319,19 +320,26 @@ def _tensor(
     return outputs[index]
 
 
-def _histories(data: Any, key: str) -> dict[Any, list[Any]]:
+def histories(data: Any, key: str) -> dict[Any, list[Any]]:
     """The tensors that ``input_layers`` or ``output_layers`` names, in any of Keras's forms."""
-    if _is_history(data):
+    if is_history(data):
         return {0: data}
     parts = dict(enumerate(data)) if isinstance(data, list) else data
-    if not isinstance(parts, dict) or not parts or not all(map(_is_history, parts.values())):
+    if not isinstance(parts, dict) or not parts or not all(map(is_history, parts.values())):
         raise ValueError(f"{key}: expected [layer, call, output], or a list or dict of such")
     for name in data if isinstance(data, dict) else []:
         _check_name(name)
     return parts
 
 
-def _is_history(data: Any) -> bool:
+def in_form_of(data: Any, parts: dict[Any, Any]) -> Any:
+    """What was made of :func:`histories` of ``data``: one, a list or a dict, as they are."""
+    if isinstance(data, dict):
+        return parts
+    return parts[0] if is_history(data) else list(parts.values())
+
+
+def is_history(data: Any) -> bool:
     return (
         isinstance(data, list)
         and [type(part) for part in data] == [str, int, int]

@@ -20,7 +20,6 @@ import numpy as np
 from minicnn import random as minicnn_random
 from minicnn.models import Model
 from minicnn.saving import archive, files, hdf5, optimizer_state, random_state, strict_json, weights
-from minicnn.saving.atomic import replacing
 from minicnn.saving.hdf5 import Tree
 
 _FACTS, _ORDERS = "minicnn/training", "minicnn/orders"
@@ -91,7 +90,7 @@ def save(
         order_steps: where the generators of the data's order stood when the round through the data
             began with which that epoch begins.
     """
-    arrays, names = files.state(model, random_state.of_layers(model))
+    arrays, attributes = files.state(model, random_state.of_layers(model))
     callbacks = [callback for callback in callbacks if callback.state]
     orders = [(g.seed, step) for g, step in zip(model.order_generators, order_steps, strict=True)]
     arrays[_ORDERS] = np.array(orders, np.uint64).reshape(-1, 2)
@@ -117,9 +116,7 @@ def save(
         "random": _random_states(),
     }
     arrays[_FACTS] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-    data = hdf5.to_bytes(arrays, names)
-    with replacing(path) as file:
-        file.write(data)
+    hdf5.write(path, arrays, attributes)
 
 
 def load(path: str | os.PathLike[str], model: Model) -> TrainingState:

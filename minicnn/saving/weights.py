@@ -16,7 +16,7 @@ import numpy as np
 
 from minicnn.models import Model
 from minicnn.registry import snake_case
-from minicnn.saving.hdf5 import Tree
+from minicnn.saving.hdf5 import Attributes, Tree
 from minicnn.variables import Variable
 
 
@@ -33,16 +33,16 @@ def places(model: Model, above: str = "") -> Iterator[tuple[str, Any]]:
             yield from places(layer, f"{path}/")
 
 
-def collect(model: Model) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """``(arrays, names)``: all weights by path, and the names of the layers by path."""
+def collect(model: Model) -> tuple[dict[str, np.ndarray], Attributes]:
+    """``(arrays, attributes)``: all weights by path, and the names of the layers by path."""
     arrays: dict[str, np.ndarray] = {}
-    names = {"vars": model.name}
+    attributes: Attributes = {"vars": {"name": model.name}}
     for path, layer in places(model):
-        names[f"{path}/vars"] = layer.name
+        attributes[f"{path}/vars"] = {"name": layer.name}
         if not isinstance(layer, Model):
             for number, weight in enumerate(layer.weights):
                 arrays[f"{path}/vars/{number}"] = weight.numpy()
-    return arrays, names
+    return arrays, attributes
 
 
 def restore(model: Model, tree: Tree, skip_mismatch: bool = False) -> None:
