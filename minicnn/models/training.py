@@ -78,7 +78,7 @@ class Trainer:
             "weighted_metrics": weighted_metrics,
         }
         optimizer = optimizers.get(optimizer)
-        if self.built and loss is not None:
+        if self.graph is not None and loss is not None:
             Objective(self.graph, self.output_names, ops=self.ops, **compiled)  # raises if wrong
         self.optimizer, self.loss, self._compiled = optimizer, loss, compiled
         self._objective = self._parameters = self._recorder = None
