@@ -213,6 +213,8 @@ class Trainer:
                     self, *validation_parts(validation_data),
                     validation_batch_size or batch_size, validation_steps, "validation_steps",
                 )  # fmt: skip
+        if self.graph is None:  # arrays would have built it
+            batches.source.look()
         hooks = self._hooks(callbacks, verbose, epochs=epochs, steps=batches.steps, train=True)
         self.rounds = [one.round for one in (batches, validation) if one is not None]
         self.stop_training, self.start_at = False, (initial_epoch, 0, 0)
