@@ -520,3 +520,10 @@ def test_a_model_written_as_a_class_trains_as_in_keras(data):
         np.testing.assert_allclose(history[name], k_history[name], rtol=1e-4)
     np.testing.assert_allclose(scores, k_scores, rtol=1e-4)
     np.testing.assert_allclose(outputs, k_outputs, atol=1e-4)
+
+
+def test_the_penalties_of_weights_agree():
+    ours, theirs = twins(sequential)
+    assert len(ours.losses) == len(theirs.losses) > 1
+    for mine, other in zip(ours.losses, theirs.losses, strict=True):
+        np.testing.assert_allclose(mine, np.asarray(other), rtol=1e-5)

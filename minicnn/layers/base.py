@@ -219,6 +219,12 @@ class Layer(Configurable):
         """Keras's other name for :attr:`non_trainable_weights`."""
         return self.non_trainable_weights
 
+    @property
+    def losses(self) -> list[Any]:
+        """The penalties that the regularizers put on the weights as they are. What an activity
+        regularizer adds depends on a batch, and stands in the loss alone."""
+        return [w.regularizer(w.value) for w in self.trainable_weights if w.regularizer]
+
     def get_weights(self) -> list[np.ndarray]:
         """Copies of all weights, as NumPy arrays, in the order of ``weights``."""
         return [w.numpy() for w in self.weights]

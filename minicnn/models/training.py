@@ -141,8 +141,7 @@ class Trainer:
         zs, tape = self.graph.forward(xs, False, self.objective.opened, keep=False)
         total, parts, _, ys = self.objective.value_and_gradients(targets, zs, weights)
         # The penalties of weights count here, too, as in Keras.
-        penalties = [w.regularizer(w.value) for w in self.trainable_weights if w.regularizer]
-        total = sum(tape.penalties + penalties, start=total)
+        total = sum(tape.penalties + self.losses, start=total)
         self.objective.update(total, parts, targets, ys, weights)
 
     # -- the loops ----------------------------------------------------------------------------
