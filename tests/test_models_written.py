@@ -207,6 +207,8 @@ def test_a_step_of_ones_own_and_a_forgotten_init_are_refused():
         _ = Classifier(2).inputs
     with pytest.raises(TypeError, match="inputs: expected symbolic tensors"):
         minicnn.Model()
+    with pytest.raises(TypeError, match="unknown argument 'input'; write inputs"):
+        minicnn.Model(input=Input((2,)), output=Input((2,)))
 
 
 def test_an_activation_of_a_symbolic_tensor_is_a_layer(rng):
