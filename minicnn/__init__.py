@@ -54,6 +54,8 @@ _NAMES = {
 _INSTEAD = {
     "applications": "there are no trained networks here; draw one, or load a .keras file",
     "ops": "on arrays use NumPy; between layers use the merging layers, or write a Layer",
+    "config": "floatx, set_floatx, epsilon and image_data_format stand in minicnn.backend",
+    "mixed_precision": "there is float32, and float64 with minicnn.backend.set_floatx",
 }
 __all__ = ["__version__", *_MODULES, *_NAMES]
 

@@ -93,7 +93,7 @@ class Activation(Configurable):
         return getattr(ops, f"{self.name}_backward")(dy, z, y, **self.parameters)
 
     def __call__(self, x: Any, **parameters: Any) -> np.ndarray:
-        """f(x) of an array, as a NumPy array.
+        """f(x) of an array, as a NumPy array; of a symbolic tensor, the layer that does it.
 
         Args:
             x: numbers. Floats keep their dtype, integers become float32.
@@ -104,6 +104,12 @@ class Activation(Configurable):
         """
         if parameters:
             return type(self)(**{**self.parameters, **parameters})(x)
+        # Imported here, because layers are built on this module.
+        from minicnn import layers
+        from minicnn.symbolic import SymbolicTensor
+
+        if isinstance(x, SymbolicTensor):
+            return layers.Activation(self, dtype=x.dtype)(x)
         array = backend.floor_of(x).to_numpy(x)
         if array.dtype.kind not in "fiub":
             raise TypeError(

@@ -15,7 +15,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from minicnn.registry import lookup, snake_case
+from minicnn.registry import absent, lookup, snake_case
 from minicnn.shapes import positive_int
 
 FLOORS = {
@@ -208,3 +208,15 @@ def auto_name(class_name: str) -> str:
 def clear_session() -> None:
     """Start the automatic names from the beginning. Models that exist go on working."""
     _names.clear()
+
+
+# What Keras 2 had, and what to write instead.
+_INSTEAD = {
+    "get_value": "a variable has .numpy(), and float(optimizer.learning_rate) is the rate",
+    "set_image_data_format": "it is always 'channels_last'",
+    "set_value": "write optimizer.learning_rate = 0.001, or variable.assign(value)",
+}
+
+
+def __getattr__(name: str) -> Any:
+    raise absent(__name__, name, _INSTEAD)

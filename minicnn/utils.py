@@ -20,7 +20,12 @@ from minicnn.custom_objects import (
 from minicnn.data.pydataset import PyDataset
 from minicnn.preprocessing.directory import image_dataset_from_directory
 from minicnn.preprocessing.image import array_to_img, img_to_array, load_img, save_img
+from minicnn.registry import absent
 
+# What Keras has and this library lacks, and what to write instead.
+_INSTEAD = {
+    "get_file": "fetch the file yourself, or with pooch.retrieve(url, known_hash)",
+}
 __all__ = [
     "CustomObjectScope",
     "PyDataset",
@@ -157,3 +162,7 @@ def plot_model(
     if to_file is not None:
         figure.savefig(to_file, dpi=dpi)
     return figure
+
+
+def __getattr__(name: str) -> Any:
+    raise absent(__name__, name, _INSTEAD)

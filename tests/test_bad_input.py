@@ -152,22 +152,19 @@ def test_an_unknown_module_attribute_is_an_attribute_error():
         _ = minicnn.kayers
 
 
-def test_a_subclass_with_call_is_told_what_to_write():
-    """A model in Keras may be a class with call(); here nothing would differentiate it."""
-    with pytest.raises(TypeError, match=r"Net: call\(\) .*Model\(inputs, outputs\).*backward"):
+def test_a_call_that_would_not_be_carried_out_is_refused():
+    """Where a forward is inherited, it is what runs."""
+    with pytest.raises(TypeError, match=r"Always: call\(\) .*Dropout .*super\(\).forward"):
 
-        class Net(minicnn.Model):
-            def __init__(self):
-                self.dense = layers.Dense(2)
-
+        class Always(layers.Dropout):
             def call(self, x):
-                return self.dense(x)
+                return super().forward(x, True)
 
-    with pytest.raises(TypeError, match=r"Twice: .*forward\(x, training\), which returns"):
+    with pytest.raises(TypeError, match=r"Chain: call\(\) .*Sequential"):
 
-        class Twice(layers.Layer):
+        class Chain(minicnn.Sequential):
             def call(self, x):
-                return 2 * x
+                return x
 
     class Both(layers.Layer):
         def call(self, x):

@@ -269,3 +269,13 @@ def test_the_backend_says_what_keras_says_of_itself():
     assert minicnn.backend.image_data_format() == keras.backend.image_data_format()
     assert type(minicnn.backend.backend()) is type(keras.backend.backend())
     assert minicnn.backend.backend() == minicnn.backend.name()
+
+
+def test_what_keras_has_elsewhere_is_named():
+    for module, name, instead in (
+        (minicnn, "config", "minicnn.backend"),
+        (minicnn.backend, "get_value", r"float\(optimizer.learning_rate\)"),
+        (minicnn.utils, "get_file", "pooch.retrieve"),
+    ):
+        with pytest.raises(AttributeError, match=f"has no attribute '{name}'; .*{instead}"):
+            getattr(module, name)

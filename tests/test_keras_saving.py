@@ -473,3 +473,22 @@ def test_checkpoints_are_made_when_keras_makes_them(scores, best_only, mode, fre
             callback.on_epoch_end(epoch, {"score": float(score)})
         saved.append([path.replace("\\", "/") for path in model.saved])
     assert saved[0] == saved[1]
+
+
+def test_keras_opens_a_model_that_was_written_as_a_class(rng, tmp_path):
+    """It is saved as the network that it draws, so that Keras needs no class."""
+
+    class Block(minicnn.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = minicnn.layers.Dense(3), minicnn.layers.Dense(4)
+
+        def call(self, x):
+            return self.b(minicnn.activations.tanh(self.a(x))) + x
+
+    x = rng.normal(size=(5, 4)).astype(np.float32)
+    model = minicnn.Sequential([minicnn.Input((4,)), Block(), Block()])
+    model.save(tmp_path / "block.keras")
+    theirs = keras.saving.load_model(tmp_path / "block.keras")
+    expected = model.predict(x, verbose=0)
+    assert np.abs(np.array(theirs.predict(x, verbose=0)) - expected).max() < 1e-6

@@ -461,3 +461,69 @@ def test_numbers_beside_tensors(rng):
         model = kit.Model(tensor, 1 - (tensor / 127.5 - 1.0) * 2.0 + (-tensor))
         made.append(model.predict(x, verbose=0))
     assert np.abs(made[0] - made[1]).max() < 1e-4
+
+
+def written(kit):
+    """A model and a block of one's own, as classes with ``call``, from either library. (On JAX,
+    Keras 3.15 trains with the statistics of batches only where ``training`` is handed on.)"""
+    layers = kit.layers
+
+    class Block(layers.Layer):
+        def __init__(self, filters, strides=1, **kwargs):
+            super().__init__(**kwargs)
+            self.activation = kit.activations.get("relu")
+            self.norm = layers.BatchNormalization()
+            self.main = [
+                layers.Conv2D(filters, 3, padding="same", kernel_regularizer="l2"),
+                self.activation,
+                layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False),
+            ]
+            self.skip = layers.Conv2D(filters, 1, strides=strides)
+
+        def call(self, inputs, training=False):
+            x = self.norm(inputs, training=training)
+            for layer in self.main:
+                x = layer(x)
+            return self.activation(x + self.skip(inputs))
+
+    class Net(kit.Model):
+        def __init__(self, classes):
+            super().__init__()
+            self.blocks = [Block(4), Block(6, 2)]
+            self.pool = layers.GlobalAveragePooling2D()
+            self.dropout = layers.Dropout(0.0)
+            self.scores = layers.Dense(classes, activation="softmax")
+
+        def call(self, x, training=False):
+            for block in self.blocks:
+                x = block(x, training=training)
+            return self.scores(self.dropout(self.pool(x), training=training))
+
+    return Net(5)
+
+
+def test_a_model_written_as_a_class_trains_as_in_keras(data):
+    x, y = data
+    ours, theirs = written(minicnn), written(keras)
+    ours(x), theirs(x)
+    assert [w.shape for w in ours.weights] == [tuple(w.shape) for w in theirs.weights]
+    assert ours.name == theirs.name
+    ours.set_weights([np.array(w) for w in theirs.get_weights()])
+    results = []
+    for model, kit in ((ours, minicnn), (theirs, keras)):
+        model.compile(kit.optimizers.SGD(0.05), "sparse_categorical_crossentropy", metrics=["acc"])
+        history = model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0).history
+        results.append((history, model.evaluate(x, y, verbose=0), model.predict(x, verbose=0)))
+    (history, scores, outputs), (k_history, k_scores, k_outputs) = results
+    assert list(history) == list(k_history)
+    for name in history:
+        np.testing.assert_allclose(history[name], k_history[name], rtol=1e-4)
+    np.testing.assert_allclose(scores, k_scores, rtol=1e-4)
+    np.testing.assert_allclose(outputs, k_outputs, atol=1e-4)
+
+
+def test_the_penalties_of_weights_agree():
+    ours, theirs = twins(sequential)
+    assert len(ours.losses) == len(theirs.losses) > 1
+    for mine, other in zip(ours.losses, theirs.losses, strict=True):
+        np.testing.assert_allclose(mine, np.asarray(other), rtol=1e-5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from loss_cases import CASES, IDS, REDUCTIONS, draw
 
-from minicnn import losses
+from minicnn import losses, metrics
 from minicnn.checking import numerical_gradient, relative_error
 
 each_case = pytest.mark.parametrize(("name", "kwargs", "true", "pred"), CASES, ids=IDS)
@@ -423,3 +423,11 @@ def test_arrays_of_other_libraries():
     assert found.dtype == np.float64
     assert np.array_equal(found, expected)
     assert losses.MeanSquaredError()(Tensor(x), Tensor(y)) == losses.MeanSquaredError()(x, y)
+
+
+def test_losses_and_metrics_have_their_short_names():
+    for module in (losses, metrics):
+        assert module.mse is module.MSE is module.mean_squared_error
+        assert module.mae is module.MAE is module.mean_absolute_error
+        assert module.mape is module.MAPE is module.mean_absolute_percentage_error
+        assert module.msle is module.MSLE is module.mean_squared_logarithmic_error

@@ -5,8 +5,9 @@ import warnings
 import numpy as np
 import pytest
 
-from minicnn import Sequential, gradient_check, layers, losses, optimizers
+from minicnn import Input, Sequential, callbacks, gradient_check, layers, losses, optimizers
 from minicnn.backends import numpy as textbook
+from minicnn.data import Dataset
 from minicnn.models import batches
 from minicnn.random import SeedGenerator
 from minicnn.utils import PyDataset, set_random_seed, to_categorical
@@ -524,3 +525,45 @@ def test_batches_of_ones_own_say_what_they_lack():
     model.compile("sgd", "sparse_categorical_crossentropy")
     with pytest.raises(NotImplementedError, match=r"PyDataset does not define __len__\(\)"):
         model.fit(PyDataset(), verbose=0)
+
+
+@pytest.mark.parametrize("kind", ["dataset", "batches", "generator"])
+def test_the_first_batch_of_a_data_set_builds_the_model(data, kind):
+    """Before the training begins, so that callbacks find weights; and no batch is lost by it."""
+    x, y = data
+
+    class Sixteen(PyDataset):
+        def __len__(self):
+            return len(x) // 16
+
+        def __getitem__(self, index):
+            return x[16 * index : 16 * index + 16], y[16 * index : 16 * index + 16]
+
+    class Weights(callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.model.set_weights(weights)
+
+    def history(first, **options):
+        model = Sequential([*first, layers.Flatten(), layers.Dense(3, activation="softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        sources = {
+            "dataset": lambda: Dataset.from_tensor_slices((x, y)).batch(16),
+            "batches": Sixteen,
+            "generator": lambda: iter([Sixteen()[i] for i in range(4)]),
+        }
+        steps = 2 if kind == "generator" else None
+        return model.fit(
+            sources[kind](), epochs=2, steps_per_epoch=steps, shuffle=False, verbose=0,
+            callbacks=[Weights()],
+        ).history  # fmt: skip
+
+    rng = np.random.default_rng(1)
+    weights = [rng.normal(size=(x[0].size, 3)), rng.normal(size=3)]
+    assert history([]) == history([Input(x.shape[1:])])
+
+
+def test_an_empty_data_set_cannot_build_a_model():
+    model = Sequential([layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="x: expected at least one batch"):
+        model.fit(iter([]), steps_per_epoch=1)

@@ -1,4 +1,4 @@
-"""Real pictures to learn from: five data sets, as arrays or as input pipelines.
+"""Real pictures to learn from: five data sets, as arrays or as input pipelines; and two tables.
 
 ``digits`` comes with the library. The others are read from a local copy, or downloaded once::
 
@@ -6,7 +6,24 @@
     train, test = minicnn.datasets.load("cifar10", split=["train", "test"])
 """
 
-from minicnn.datasets import cifar10, cifar100, digits, fashion_mnist, mnist
+from minicnn.datasets import (
+    boston_housing,
+    california_housing,
+    cifar10,
+    cifar100,
+    digits,
+    fashion_mnist,
+    mnist,
+)
 from minicnn.datasets.pipelines import load
 
-__all__ = ["cifar10", "cifar100", "digits", "fashion_mnist", "load", "mnist"]
+__all__ = [
+    "boston_housing",
+    "california_housing",
+    "cifar10",
+    "cifar100",
+    "digits",
+    "fashion_mnist",
+    "load",
+    "mnist",
+]

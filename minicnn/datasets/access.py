@@ -33,6 +33,8 @@ def load_arrays(
         ``(x_train, y_train), (x_test, y_test)``.
     """
     source = SOURCES[name]
+    if str(path) == f"{name}.npz" and not os.path.exists(path):
+        path = None  # what Keras calls the file in its own cache folder
     if path is not None:
         files = _local_copy(source, _as_path(path, "path"))
     else:

@@ -112,10 +112,13 @@ def _by_hand(source: Source, folder: Path) -> str:
     lines = ["To do without a download, get"]
     for file in source.files:
         lines += [f"  {file.url}", f"    and put it at {folder / source.name / file.name}"]
-    lines.append(
-        f"or give path= a folder with such files, or an .npz file with x_train, y_train, x_test "
-        f"and y_test (in the cache folder: {folder / (source.name + '.npz')})."
-    )
+    if source.layout == "table":
+        lines.append("or give path= that file.")
+    else:
+        lines.append(
+            f"or give path= a folder with such files, or an .npz file with x_train, y_train, "
+            f"x_test and y_test (in the cache folder: {folder / (source.name + '.npz')})."
+        )
     return "\n".join(lines)
 
 

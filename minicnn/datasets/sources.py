@@ -30,7 +30,8 @@ class Source:
         image_shape: of one picture, as ``load_data`` returns it.
         label_shape: of one label, as ``load_data`` returns it.
         class_names: what the labels 0, 1, 2, ... mean.
-        layout: how the files are built, "idx", "cifar10" or "cifar100" (see ``readers.py``).
+        layout: how the files are built, "idx", "cifar10" or "cifar100" (see ``readers.py``), or
+            "table" (see ``tables.py``).
         files: the official files.
     """
 

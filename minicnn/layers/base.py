@@ -27,7 +27,9 @@ _RENAMED = {
     "bias": "use_bias",
     "border_mode": "padding",
     "init": "kernel_initializer",
+    "input": "inputs",
     "nb_filter": "filters",
+    "output": "outputs",
     "output_dim": "units",
     "p": "rate",
     "subsample": "strides",
@@ -61,6 +63,9 @@ class Layer(Configurable):
     >>> minicnn.gradient_check(Scale(), np.random.default_rng(0).normal(size=(4, 3))).passed
     True
 
+    What only calls other layers needs no way back of its own. Written in one method, ``call(x)``,
+    it is a :class:`minicnn.Model`.
+
     Args:
         name: how the layer is called; by default the class's name, numbered as Keras does.
         trainable: whether an optimizer may change the layer's weights. Can be switched later.
@@ -89,12 +94,7 @@ class Layer(Configurable):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "call" in vars(cls) and "forward" not in vars(cls):
-            raise TypeError(
-                f"{cls.__name__}: call() cannot be used here, since nothing differentiates it. "
-                "Draw a model by calling layers on Input(shape), then Model(inputs, outputs); "
-                "write a layer with forward(x, training), which returns (y, saved), and "
-                "backward(dy, saved), which returns dx"
-            )
+            _make_model(cls)
         if "build" in vars(cls):
             cls.build = _built_by(cls.build)
 
@@ -227,6 +227,12 @@ class Layer(Configurable):
         """Keras's other name for :attr:`non_trainable_weights`."""
         return self.non_trainable_weights
 
+    @property
+    def losses(self) -> list[Any]:
+        """The penalties that the regularizers put on the weights as they are. What an activity
+        regularizer adds depends on a batch, and stands in the loss alone."""
+        return [w.regularizer(w.value) for w in self.trainable_weights if w.regularizer]
+
     def get_weights(self) -> list[np.ndarray]:
         """Copies of all weights, as NumPy arrays, in the order of ``weights``."""
         return [w.numpy() for w in self.weights]
@@ -353,6 +359,23 @@ class Layer(Configurable):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}{'' if self.built else ' (not built)'}>"
+
+
+def _make_model(cls: type[Layer]) -> None:
+    """Let a class that says with ``call`` which layers it calls be a model, which can do that.
+
+    Raises:
+        TypeError: if it inherits a ``forward``, which would be carried out instead.
+    """
+    from minicnn.models.model import Model  # here, because models are built on this module
+
+    if cls.forward not in (Layer.forward, Model.forward) or hasattr(cls, "add"):
+        raise TypeError(
+            f"{cls.__name__}: call() would not be used here, since {cls.__base__.__name__} has a "
+            "forward. Define forward(x, training), such as: return super().forward(x, True)"
+        )
+    if not issubclass(cls, Model):
+        cls.__bases__ = (*(base for base in cls.__bases__ if base is not Layer), Model)
 
 
 def _built_by(build: Callable[..., None]) -> Callable[..., None]:

@@ -57,6 +57,12 @@ from minicnn.losses.functions import (
 from minicnn.losses.regions import Dice, Tversky
 from minicnn.registry import lookup, snake_case
 
+# Their short names.
+mae = MAE = mean_absolute_error
+mape = MAPE = mean_absolute_percentage_error
+mse = MSE = mean_squared_error
+msle = MSLE = mean_squared_logarithmic_error
+
 __all__ = [
     "BinaryCrossentropy",
     "BinaryFocalCrossentropy",

@@ -71,6 +71,12 @@ from minicnn.metrics.f_score import F1Score, FBetaScore
 from minicnn.metrics.iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
 from minicnn.registry import lookup, snake_case
 
+# Their short names.
+mae = MAE = mean_absolute_error
+mape = MAPE = mean_absolute_percentage_error
+mse = MSE = mean_squared_error
+msle = MSLE = mean_squared_logarithmic_error
+
 __all__ = [
     "AUC",
     "Accuracy",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import count, islice
 from typing import Any
 
@@ -98,6 +99,7 @@ class StreamBatches:
 
     def __init__(self, stream: Iterable[Any], unpack: Any):
         self.stream, self.unpack = stream, unpack
+        self._seen: list[Any] = []  # of a running iterator, and not yet used
         try:
             self.steps = len(stream)  # type: ignore[arg-type]
         except TypeError:
@@ -108,21 +110,46 @@ class StreamBatches:
         """What the order of the elements comes from, where the stream tells (a ``Dataset``)."""
         return list(getattr(self.stream, "generators", []))
 
+    def look(self) -> None:
+        """Unpack the first batch, which builds a model that does not know yet what comes, before
+        the training begins. It will come again.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        with self._elements() as elements:
+            first = next(elements, None)
+        if first is None:
+            raise ValueError("x: expected at least one batch, got an empty data set")
+        if elements is self.stream:
+            self._seen.append(first)
+        self._unpacked(first)
+
     def __iter__(self) -> Iterator[Batch]:
-        source = iter(self.stream)
+        with self._elements() as elements:
+            while self._seen:
+                yield self._unpacked(self._seen.pop())
+            for element in elements:
+                yield self._unpacked(element)
+
+    @contextmanager
+    def _elements(self) -> Iterator[Iterator[Any]]:
+        elements = iter(self.stream)
         try:
-            for element in source:
-                parts = element if isinstance(element, tuple) else (element,)
-                if not 1 <= len(parts) <= 3:
-                    raise ValueError(
-                        "x: each element of a data set must be x, (x, y) or "
-                        f"(x, y, sample_weight), got a tuple of {len(parts)}"
-                    )
-                yield self.unpack(*parts, *(None,) * (3 - len(parts)))
+            yield elements
         finally:
             # Leaving early ends the data set's threads; a running generator is the caller's.
-            if source is not self.stream and hasattr(source, "close"):
-                source.close()
+            if elements is not self.stream and hasattr(elements, "close"):
+                elements.close()
+
+    def _unpacked(self, element: Any) -> Batch:
+        parts = element if isinstance(element, tuple) else (element,)
+        if not 1 <= len(parts) <= 3:
+            raise ValueError(
+                "x: each element of a data set must be x, (x, y) or (x, y, sample_weight), got a "
+                f"tuple of {len(parts)}"
+            )
+        return self.unpack(*parts, *(None,) * (3 - len(parts)))
 
 
 class Round:

@@ -12,6 +12,7 @@ from typing import Any
 
 from minicnn import backend
 from minicnn.layers.base import Layer
+from minicnn.models.drawing import draw, is_written, parts, shapes_of
 from minicnn.models.graph import Graph, Tape, common_ops
 from minicnn.models.predicting import Predictor
 from minicnn.models.saved import Saved
@@ -34,6 +35,11 @@ class Model(Saved, Trainer, Predictor, Layer):
     """A network drawn by calling layers on symbolic tensors. A model is a layer, too: it can be
     called on tensors and stand inside another model.
 
+    Or write it as a class: make layers in ``__init__``, and call them in ``call``. When the shape
+    of the inputs is known, ``call`` is carried out once, on symbolic tensors, and what it draws is
+    the network: so ``call`` may do with them what is done between ``Input`` and ``Model``, and
+    nothing else. Such a model is saved as the network that it is, and opens without its class.
+
     Args:
         inputs: a tensor made by ``Input``, or a list or dict of them; a tensor from inside another
             model will do as well.
@@ -52,6 +58,18 @@ class Model(Saved, Trainer, Predictor, Layer):
     >>> y = layers.Dense(10)(layers.Flatten()(layers.Add()([h, layers.ReLU()(h)])))
     >>> Model(x, y).count_params()
     2610
+    >>> class Classifier(Model):
+    ...     def __init__(self, classes):
+    ...         super().__init__()
+    ...         self.hidden = layers.Dense(30, activation="relu")
+    ...         self.dropout = layers.Dropout(0.5)
+    ...         self.scores = layers.Dense(classes, activation="softmax")
+    ...     def call(self, x, training=None):
+    ...         return self.scores(self.dropout(self.hidden(x), training=training))
+    >>> model = Classifier(10)
+    >>> model.build((None, 784))
+    >>> model.count_params()
+    23860
     """
 
     keras_module = "keras.src.models.functional"
@@ -62,16 +80,38 @@ class Model(Saved, Trainer, Predictor, Layer):
     input_keys: list[str] | None = None
     output_keys: list[str] | None = None
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for method in ("train_step", "test_step", "predict_step", "compute_loss"):
+            if method in vars(cls):
+                raise TypeError(
+                    f"{cls.__name__}: {method}() would not be called here. Subclass Loss, "
+                    "Optimizer or Callback, or write the loop yourself: compute_gradients(x, y) "
+                    "gives the loss and its gradients"
+                )
+
     def __init__(
-        self, inputs: Any, outputs: Any, *, name: str | None = None, trainable: bool = True
+        self,
+        inputs: Any = None,
+        outputs: Any = None,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        **options: Any,
     ):
-        super().__init__(name=name or _functional_name(type(self)), trainable=trainable)
+        name = name or _functional_name(type(self))
+        super().__init__(name=name, trainable=trainable, **options)
         self._init_training()
+        self.graph = None
+        if inputs is not None or outputs is not None or not is_written(type(self)):
+            self._draw(inputs, outputs)
+
+    def _draw(self, inputs: Any, outputs: Any) -> None:
         self.input_keys, inputs = _in_order(inputs, "inputs")
         self.output_keys, outputs = _in_order(outputs, "outputs")
         self._connect(_tensors(inputs, "inputs"), _tensors(outputs, "outputs"))
         self.gives_list = len(self.outputs) > 1 or self.output_keys is not None
-        if not trainable:
+        if not self.trainable:
             self.trainable = False
 
     def _connect(self, inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]) -> None:
@@ -85,22 +125,64 @@ class Model(Saved, Trainer, Predictor, Layer):
         """Asked for what is not there. Only the message is better than Python's own."""
         if name in _RENAMED:
             raise AttributeError(f"model {self.name!r} has no {name}; {_RENAMED[name]}")
+        if "nodes" not in vars(self):
+            raise AttributeError(
+                f"{type(self).__name__} has no {name} yet: its __init__ must begin with "
+                "super().__init__()"
+            )
         return super().__getattribute__(name)
+
+    # -- a model written as a class -----------------------------------------------------------
+
+    def build(self, input_shape: Any) -> None:
+        """Draw the network of a model that is written as a class, for inputs of this shape (batch
+        first), or of these, in a list or dict.
+
+        Raises:
+            TypeError: if ``call`` does something else than calling layers.
+        """
+        if self.graph is not None:
+            return
+        if self._variables:
+            raise TypeError(
+                f"{type(self).__name__}: its weight {self._variables[0].name!r} can take no part "
+                "in what call() draws: write a layer with forward and backward"
+            )
+        self._draw(*draw(self, input_shape))
+
+    def ensure_drawn(self, input_shape: Any) -> None:
+        """Draw the network for inputs of this shape, or of these, if that has not been done."""
+        if self.graph is None and is_written(type(self)):
+            self.build(input_shape)
+            Model.build(self, input_shape)  # somebody's own build may only make the layers
+
+    @classmethod
+    def class_when_drawn(cls) -> type[Model]:
+        """What a model of this class is without its ``call``, as files and copies keep it."""
+        return Model if is_written(cls) else cls
 
     # -- what it consists of ------------------------------------------------------------------
 
     @property
     def layers(self) -> list[Layer]:
         """The layers, in Keras's order."""
-        return list(self.graph.layers)
+        return parts(self) if self.graph is None else list(self.graph.layers)
 
     @property
     def inputs(self) -> list[SymbolicTensor]:
-        return list(self.graph.inputs)
+        return list(self._graph_with("inputs").inputs)
 
     @property
     def outputs(self) -> list[SymbolicTensor]:
-        return list(self.graph.outputs)
+        return list(self._graph_with("outputs").outputs)
+
+    def _graph_with(self, wanted: str) -> Graph:
+        if self.graph is None:
+            raise ValueError(
+                f"model {self.name!r} has no {wanted} yet: give its first layer an input_shape, "
+                "or call it on data first"
+            )
+        return self.graph
 
     @property
     def input(self) -> Any:
@@ -196,6 +278,8 @@ class Model(Saved, Trainer, Predictor, Layer):
     # -- a model is a layer -------------------------------------------------------------------
 
     def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+        if self.graph is None:
+            self.ensure_drawn(shapes_of(inputs))
         if isinstance(inputs, dict):
             inputs = self._from_dict(inputs)
         if isinstance(inputs, (list, tuple)) and len(inputs) == 1:
@@ -218,6 +302,7 @@ class Model(Saved, Trainer, Predictor, Layer):
         return dxs if len(dxs) > 1 else dxs[0]
 
     def check_input_shape(self, input_shape: Any) -> None:
+        self.ensure_drawn(input_shape)
         shapes = input_shape if isinstance(input_shape, list) else [input_shape]
         if len(shapes) != len(self.inputs):
             raise ValueError(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from minicnn.configurable import serialize_object
 from minicnn.models.batches import Round
 from minicnn.random import SeedGenerator
 from minicnn.variables import ParameterVector
@@ -137,7 +138,21 @@ class Saved:
         """
         from minicnn.saving.read_config import Reader
 
-        return Reader().model(cls, config)
+        if cls.class_when_drawn() is not cls and "layers" not in config:
+            return cls(**config)  # what its class's own get_config gave
+        return Reader().model(cls.class_when_drawn(), config)
+
+    def serialized(self) -> dict[str, Any]:
+        """The model in Keras's form; one that is written as a class as the network it draws."""
+        cls = self.class_when_drawn()
+        if cls is type(self):
+            return serialize_object(self)
+        return {
+            "module": cls.keras_module,
+            "class_name": cls.keras_class,
+            "config": Saved.get_config(self),
+            "registered_name": None,
+        }
 
     # -- what files keep of it ----------------------------------------------------------------
 

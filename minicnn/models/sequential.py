@@ -51,14 +51,6 @@ class Sequential(Model):
         return [layer for layer in self._chain if not isinstance(layer, InputLayer)]
 
     @property
-    def inputs(self) -> list[SymbolicTensor]:
-        return self._built_graph("inputs").inputs
-
-    @property
-    def outputs(self) -> list[SymbolicTensor]:
-        return self._built_graph("outputs").outputs
-
-    @property
     def input(self) -> Any:
         """The symbolic input: within another model, as in Keras, that of the first call there."""
         return Layer.input.fget(self) if self.nodes else super().input
@@ -67,14 +59,6 @@ class Sequential(Model):
     def output(self) -> Any:
         """The symbolic output, likewise: ``Model(outer.input, block.output)`` looks at a block."""
         return Layer.output.fget(self) if self.nodes else super().output
-
-    def _built_graph(self, wanted: str) -> Any:
-        if self.graph is None:
-            raise ValueError(
-                f"model {self.name!r} has no {wanted} yet: give its first layer an input_shape, "
-                "or call it on data first"
-            )
-        return self.graph
 
     @property
     def chain(self) -> list[Layer]:

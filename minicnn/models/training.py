@@ -81,7 +81,7 @@ class Trainer:
             "weighted_metrics": weighted_metrics,
         }
         optimizer = optimizers.get(optimizer)
-        if self.built and loss is not None:
+        if self.graph is not None and loss is not None:
             Objective(self.graph, self.output_names, ops=self.ops, **compiled)  # raises if wrong
         self.optimizer, self.loss, self._compiled = optimizer, loss, compiled
         self._objective = self._parameters = self._recorder = None
@@ -161,8 +161,7 @@ class Trainer:
         zs, tape = self.graph.forward(xs, False, self.objective.without_activation, keep=False)
         total, parts, _, ys = self.objective.value_and_gradients(targets, zs, sample_weights)
         # The penalties of weights count here, too, as in Keras.
-        penalties = [w.regularizer(w.value) for w in self.trainable_weights if w.regularizer]
-        total = sum(tape.penalties + penalties, start=total)
+        total = sum(tape.penalties + self.losses, start=total)
         self.objective.update(total, parts, targets, ys, sample_weights)
 
     # -- the loops ----------------------------------------------------------------------------
@@ -233,6 +232,8 @@ class Trainer:
                     self, *validation_parts(validation_data),
                     validation_batch_size or batch_size, validation_steps, "validation_steps",
                 )  # fmt: skip
+        if self.graph is None:  # arrays would have built it
+            batches.source.look()
         hooks = self._hooks(callbacks, verbose, epochs=epochs, steps=batches.steps, train=True)
         self.rounds = [one.round for one in (batches, validation) if one is not None]
         self.stop_training, self.start_at = False, (initial_epoch, 0, 0)

@@ -13,6 +13,7 @@ import numpy as np
 from minicnn.backend import floor_of
 from minicnn.data.pydataset import Epochs, PyDataset
 from minicnn.models.batches import ArrayBatches, Batch, Batches, StreamBatches
+from minicnn.models.drawing import shapes_of
 from minicnn.random import SeedGenerator
 
 
@@ -115,14 +116,16 @@ def _inputs(model: Any, x: Any) -> list[np.ndarray]:
     """An array for every input of the model, which is built now if it was not yet."""
     if x is None:
         raise ValueError("x: expected an array or a data set, got None")
-    names = model.input_names if model.built else ["x"]
+    if model.graph is None:
+        model.ensure_drawn(shapes_of(x))
+    names = ["x"] if model.graph is None else model.input_names
     arrays = _by_name(x, names, "x")
     samples = len(arrays[0])
     if not samples:
         raise ValueError("x: expected at least one sample, got an empty array")
     if any(len(array) != samples for array in arrays):
         raise ValueError(f"x: the inputs have {[len(array) for array in arrays]} samples")
-    if not model.built:
+    if model.graph is None:
         model.build((None, *arrays[0].shape[1:]))
     arrays = [
         _fit_rank(array, tensor.shape) for array, tensor in zip(arrays, model.inputs, strict=True)

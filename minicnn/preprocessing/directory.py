@@ -11,7 +11,7 @@ import numpy as np
 
 from minicnn import random
 from minicnn.data import AUTOTUNE, Dataset
-from minicnn.preprocessing.image import img_to_array, load_img
+from minicnn.preprocessing.pictures import img_to_array, load_img
 from minicnn.shapes import pair, positive_int
 from minicnn.validation import choice, number
 
@@ -170,12 +170,12 @@ def _index(
         names = folders if class_names is None else list(class_names)
         if not set(names) <= set(folders):
             raise ValueError(f"class_names: expected some of {folders}, got {names}")
-        found = [_pictures(directory / name, follow_links) for name in names]
+        found = [picture_files(directory / name, follow_links) for name in names]
         numbers = np.repeat(np.arange(len(names), dtype=np.int32), [len(one) for one in found])
         return [path for one in found for path in one], numbers, names
     if class_names is not None:
         raise ValueError(f"class_names: go with labels='inferred' only, got labels={labels!r}")
-    paths = _pictures(directory, follow_links)
+    paths = picture_files(directory, follow_links)
     if labels is None:
         return paths, None, None
     if not isinstance(labels, (list, tuple)):
@@ -190,14 +190,16 @@ def _index(
     return paths, np.array(labels, np.int32), [str(label) for label in sorted(set(labels))]
 
 
-def _pictures(folder: Path, follow_links: bool) -> list[str]:
+def picture_files(
+    folder: Path, follow_links: bool, formats: tuple[str, ...] = FORMATS
+) -> list[str]:
     """The paths of all pictures, folder by folder, in alphabetical order."""
     walk = sorted(os.walk(folder, followlinks=follow_links), key=lambda found: found[0])
     return [
         os.path.join(root, file)
         for root, _, files in walk
         for file in sorted(files)
-        if file.lower().endswith(FORMATS)
+        if file.lower().endswith(formats)
     ]
 
 

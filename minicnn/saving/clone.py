@@ -60,7 +60,7 @@ def clone_model(
         given = dict(zip(model.input_keys, inputs, strict=True))
     if model.output_keys is not None:
         outputs = dict(zip(model.output_keys, outputs, strict=True))
-    return type(model)(given, outputs, name=model.name)
+    return model.class_when_drawn()(given, outputs, name=model.name)
 
 
 def _sequential(
