@@ -8,7 +8,7 @@ only a piece is wanted at a time, never leaves the core.
 
 So an optimizer can be asked for its update before there is a gradient. It gets an
 :class:`AwaitedGradient` in its place, which keeps the formula with all its numbers until then.
-When that may be done the model knows (``models/training.py``): nobody must want to see the gradient
+When that may be done the model knows (``models/step.py``): nobody must want to see the gradient
 as a whole.
 """
 
