@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
+from minicnn.preprocessing import image as ours
+
+pytest.importorskip("keras")
 pytest.importorskip("scipy")  # Keras's needs it
 pytest.importorskip("PIL")
-
-from keras.src.legacy.preprocessing import image as theirs  # noqa: E402
-
-from minicnn.preprocessing import image as ours  # noqa: E402
+theirs = pytest.importorskip("keras.src.legacy.preprocessing.image")
 
 pytestmark = pytest.mark.keras
 
