@@ -117,7 +117,7 @@ def _join(n, mean, squares, m, other_mean, other_squares):
 
 @kernel
 def normalize(worker, workers, x, y, mean, inverse_deviation, gamma, beta):
-    """y = gamma (x - mean) inverse_deviation + beta, for each channel."""
+    """y = gamma (x - mean) inverse_deviation + beta, for each channel; x and y are flat."""
     width, _ = _sizes(len(mean))
     mean, inverse_deviation = _repeated(mean, width), _repeated(inverse_deviation, width)
     gamma, beta = _repeated(gamma, width), _repeated(beta, width)
@@ -129,7 +129,7 @@ def normalize(worker, workers, x, y, mean, inverse_deviation, gamma, beta):
 
 @kernel
 def gradient_sums(worker, workers, dy, x, mean, inverse_deviation, dgammas, dbetas):
-    """The sums of dy x^ and of dy, in each part of the rows: (parts, c), float64."""
+    """The sums of dy x^ and of dy, in each part of the rows (m, c): (parts, c), float64."""
     parts, c = dgammas.shape
     width, block = _sizes(c)
     xs, dys, centers = x.reshape(x.size), dy.reshape(dy.size), _repeated(mean, width)
@@ -162,7 +162,7 @@ def gradient_sums(worker, workers, dy, x, mean, inverse_deviation, dgammas, dbet
 def input_gradient(
     worker, workers, dy, x, dx, mean, inverse_deviation, scale, mean_dy, mean_dy_x_hat
 ):
-    """dx = scale (dy - mean_dy - x^ mean_dy_x_hat), for each channel."""
+    """dx = scale (dy - mean_dy - x^ mean_dy_x_hat), for each channel; dy, x and dx are flat."""
     width, _ = _sizes(len(mean))
     mean, inverse_deviation = _repeated(mean, width), _repeated(inverse_deviation, width)
     scale, mean_dy = _repeated(scale, width), _repeated(mean_dy, width)
